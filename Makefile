@@ -1,0 +1,55 @@
+# `make run` and `make test` do all their own set-up. PYTHON picks the interpreter, VENV where it goes.
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST = $(VENV)/bin/python -m pytest -n auto -q
+
+export PIP_CONSTRAINT = constraints.txt
+export PIP_BUILD_CONSTRAINT = constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: run demo test test-real lint types layers check bench docs clean
+
+run: $(VENV)/.run  ## serve this checkout as a site
+	$(VENV)/bin/sshhome serve
+
+demo: $(VENV)/.run  ## serve a throw-away house
+	$(VENV)/bin/sshhome demo
+
+test: $(VENV)/.dev  ## all tests that need nothing but Python
+	$(PYTEST) $(ARGS)
+
+test-real: $(VENV)/.dev  ## tests through real clients and servers; `.ci/run` installs those
+	$(PYTEST) -m real $(ARGS)
+
+lint: $(VENV)/.dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/.dev
+	$(VENV)/bin/mypy
+
+layers: $(VENV)/.dev
+	$(VENV)/bin/lint-imports
+
+check: lint types layers test  ## what CI runs
+
+bench: $(VENV)/.dev  ## sshhome beside bare asyncssh and OpenSSH's sshd, as ratios
+	$(VENV)/bin/python -m benchmarks
+
+docs: $(VENV)/.dev  ## write what is generated from the registry
+	$(VENV)/bin/sshhome orders > docs/orders.md
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV) || { echo "python3 -m venv does not work; on Debian: apt install python3-venv"; exit 1; }
+
+$(VENV)/.run: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)/bin/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(VENV)/bin/python -m pip install --quiet --group dev
+	touch $@

@@ -1,0 +1,1 @@
+"""What sshhome costs beside its peers, measured in one run."""

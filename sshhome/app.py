@@ -1,0 +1,199 @@
+"""Where all parts meet: a site becomes a running server. The only module that names every part."""
+
+import asyncio
+import contextlib
+import importlib
+import os
+import random
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sshhome import __version__, orders  # noqa: F401 (importing the orders registers them)
+from sshhome.audit import Audit
+from sshhome.backend import Backend
+from sshhome.backends.simulated import SimulatedBackend
+from sshhome.ban import Bans
+from sshhome.clock import Clock
+from sshhome.config import load, timezone
+from sshhome.dispatch import Dispatch
+from sshhome.errors import BadArguments, SiteError
+from sshhome.grant import Roles
+from sshhome.hostkey import load_host_keys, make_key
+from sshhome.house import House
+from sshhome.key import parse_key
+from sshhome.order import REGISTRY
+from sshhome.password import Passwords, hash_password
+from sshhome.server import Server
+from sshhome.session import Sessions
+from sshhome.stores.sqlite import SqliteStore
+from sshhome.user import Users
+
+BACKENDS: Mapping[str, type[Backend]] = {"simulated": SimulatedBackend}
+
+#: Seconds between two looks at the user files of those who are connected.
+_WATCH_EVERY = 0.5
+
+
+class Site:
+    """One directory, one house: what its files say, before anything runs."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the configuration; raises SiteError."""
+        self.path = path
+        self.config = load(path)
+        self.roles = Roles({name: role.grants for name, role in self.config.roles.items()})
+        self.refused: list[SiteError] = []
+        self.users = Users(path / "authorized_users", self.roles, self.refused.append)
+
+    def check(self) -> list[SiteError]:
+        """Return everything that is wrong with the site's files."""
+        errors: list[SiteError] = []
+        list(self.users)
+        errors += self.refused
+        try:
+            load_host_keys(self.path / "host_keys")
+        except SiteError as error:
+            errors.append(error)
+        for options in self.config.backend:
+            if options.get("kind") not in BACKENDS:
+                errors.append(_no_backend(options))
+        return errors
+
+    def bootstrap(self) -> list[str]:
+        """Make what a first serve needs, a host key and a user; return lines to tell the person who started it.
+
+        The user `home` gets that person's own public keys, or else a random password, shown this once.
+        """
+        told = []
+        folder = self.path / "host_keys"
+        if not load_host_keys(folder):
+            key = make_key(folder / "ssh_host_ed25519_key", f"sshhome {self.config.house.name}")
+            told.append(f"made the host key {key.get_fingerprint()}")
+        if not self.users.names():
+            told += self._first_user()
+        return told
+
+    def _first_user(self) -> list[str]:
+        own = []
+        for path in sorted(Path("~/.ssh").expanduser().glob("*.pub")):
+            with contextlib.suppress(SiteError, OSError, UnicodeDecodeError):
+                line = path.read_text(encoding="utf-8").strip()
+                parse_key(line)
+                own.append(line)
+        password = "" if own else secrets.token_urlsafe(12)
+        add_user(self.users, "home", ["admin"], own, hash_password(password) if password else "")
+        if own:
+            return [f"made the user home, role admin, with {len(own)} of your own keys from ~/.ssh"]
+        return [f"made the user home, role admin, with the password {password} (shown this once)"]
+
+
+def add_user(users: Users, login: str, roles: Sequence[str], keys: Sequence[str], hashed: str) -> None:
+    """Write a new user's file; raises BadArguments or SiteError."""
+
+    def fill(document: Any) -> None:  # noqa: ANN401 (a TOML document)
+        document["name"] = login.capitalize()
+        document["roles"] = list(roles)
+        if keys:
+            document["keys"] = list(keys)
+        if hashed:
+            document["password"] = hashed
+
+    users.edit(login, fill, new=True)
+
+
+@contextlib.asynccontextmanager
+async def running(
+    site: Site, listen: Sequence[str], clock: Clock | None = None, chance: random.Random | None = None
+) -> AsyncIterator[tuple[Server, list[str]]]:
+    """Run a site's server; yields it with the addresses it listens on, and ends it cleanly afterwards.
+
+    Raises SiteError for whatever keeps it from starting.
+    """
+    clock = clock or Clock()
+    async with contextlib.AsyncExitStack() as stack:
+        state = site.path / "state"
+        host_keys = load_host_keys(site.path / "host_keys")
+        zone = timezone(site.config)
+        audit = Audit(state / "audit.jsonl", clock)
+        stack.callback(audit.close)
+        users = Users(
+            site.path / "authorized_users", site.roles, lambda error: audit.write("user.refused", message=error.message)
+        )
+        store = await SqliteStore.open(state / "sshhome.db")
+        stack.push_async_callback(store.close)
+        bans = Bans(site.config.bans, clock, store, chance)
+        await bans.load()
+        house = House()
+        for number, options in enumerate(site.config.backend):
+            kind = BACKENDS.get(str(options.get("kind")))
+            if kind is None:
+                raise _no_backend(options)
+            name = f"{options['kind']} {number}"
+            backend = await kind.open(options, state, clock, house.reporter(name))
+            stack.push_async_callback(backend.close)
+            house.add(name, backend)
+        sessions = Sessions()
+        passwords = Passwords()
+        stack.callback(passwords.close)
+        dispatch = Dispatch(
+            registry=REGISTRY,
+            house=house,
+            users=users,
+            sessions=sessions,
+            bans=bans,
+            audit=audit,
+            clock=clock,
+            limits=site.config.limits,
+            house_name=site.config.house.name,
+            timezone=zone,
+        )
+        server = Server(
+            config=site.config,
+            users=users,
+            passwords=passwords,
+            bans=bans,
+            sessions=sessions,
+            dispatch=dispatch,
+            audit=audit,
+            clock=clock,
+        )
+        stack.push_async_callback(server.close)
+        addresses = await server.listen(listen or site.config.listen, host_keys)
+        watch = asyncio.create_task(_end_removed(sessions, users))
+        stack.callback(watch.cancel)
+        audit.write("server.started", version=__version__, listen=addresses)
+        stack.callback(audit.write, "server.stopped")
+        yield server, addresses
+
+
+async def _end_removed(sessions: Sessions, users: Users) -> None:
+    """End the sessions of users whose file is gone, and of keys that are no longer in it."""
+    while True:
+        await asyncio.sleep(_WATCH_EVERY)
+        for session in sessions:
+            user = users.get(session.login.user)
+            if user is None:
+                session.end("your user was removed")
+            elif session.login.key and all(key.fingerprint != session.login.key for key in user.keys):
+                session.end("your key was removed")
+
+
+def warm_up() -> None:
+    """Load what the first shell and the first table need; called once the door is open."""
+    for module in ("sshhome.channels.shell", "rich.console", "rich.table"):
+        importlib.import_module(module)
+
+
+def _no_backend(options: Mapping[str, Any]) -> SiteError:
+    known = ", ".join(BACKENDS)
+    return SiteError(f"sshhome.toml: backend: no kind '{options.get('kind', '')}'; there is {known}")
+
+
+def site_path(given: str | None) -> Path:
+    """Return the site's directory: the given one, `$SSHHOME_SITE`, or the current one; raises BadArguments."""
+    path = Path(given or os.environ.get("SSHHOME_SITE") or ".").expanduser().resolve()
+    if not path.is_dir():
+        raise BadArguments(f"no directory '{path}'", "`sshhome init` makes a site")
+    return path

@@ -1,0 +1,58 @@
+"""What happened, for the owner of the house: one JSON line an event, each with an id from one catalogue."""
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sshhome.clock import Clock, iso
+from sshhome.escape import printable_json
+
+log = logging.getLogger(__name__)
+
+#: Every event there is, with what it tells; an event that is not here cannot be written.
+EVENTS = {
+    "server.started": "the server listens",
+    "server.stopped": "the server ended cleanly",
+    "connection.refused": "a source was turned away before key exchange",
+    "login.ok": "a user proved who they are",
+    "login.failed": "a wrong password, a bad signature or an unknown user",
+    "ban.set": "a source failed too often",
+    "ban.lifted": "a ban ended before its time",
+    "session.opened": "a shell, a batch or an exec began",
+    "session.closed": "it ended, by itself or by us",
+    "user.refused": "a user file is not understood; the old version stays",
+    "order.done": "an order ended well, or was sent and not confirmed",
+    "order.refused": "an order was unknown, badly written or not permitted",
+    "order.failed": "an order was permitted and did not work",
+}
+
+
+class Audit:
+    """The audit log of a site, appended line by line; a line is with the kernel before `write` returns."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        """Open the file for appending, readable by its owner alone."""
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._clock = clock
+        self._encode: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=str).encode
+
+    def write(self, event: str, **fields: object) -> None:
+        """Append one event; fields that are None or empty are left out. Raises KeyError for an unknown event."""
+        if event not in EVENTS:
+            raise KeyError(event)
+        line: dict[str, object] = {"at": iso(self._clock.now()), "event": event}
+        line.update((name, value) for name, value in fields.items() if value not in (None, "", (), []))
+        try:
+            os.write(self._file, printable_json(self._encode(line).decode()).encode() + b"\n")
+        except OSError as error:
+            # A full disk must not lock the owner out of the house; the process's own log still tells.
+            log.error("audit log: %s; lost: %s", error.strerror, event)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)

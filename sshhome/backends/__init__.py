@@ -1,0 +1,1 @@
+"""The backends there are: one file each, all fitting `sshhome.backend.Backend`."""

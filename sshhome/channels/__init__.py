@@ -1,0 +1,228 @@
+"""How orders come in over SSH: one session channel, which is an exec, a batch or a shell by what the client asks.
+
+Everything else a client can ask of a channel is refused here: subsystems, sftp, scp, forwarding.
+"""
+
+import asyncio
+import importlib
+import logging
+import secrets
+from collections.abc import Callable
+
+import asyncssh
+
+from sshhome.dispatch import COMMON_OPTIONS, Dispatch, Outcome
+from sshhome.errors import Internal
+from sshhome.render import Look, render
+from sshhome.session import Session
+
+log = logging.getLogger(__name__)
+
+#: A client's window is what it says, within reason; 0 by 0 means that it does not know.
+_COLUMNS, _ROWS = (8, 500), (1, 300)
+_DEFAULT_SIZE = (80, 24)
+_PLAIN_TERMINALS = frozenset({"", "dumb", "unknown"})
+
+
+class SessionChannel(asyncssh.SSHServerSession[str]):
+    """One channel: bytes in, bounded; text out, held back for a slow reader; one task that runs it."""
+
+    def __init__(
+        self,
+        dispatch: Dispatch,
+        open_session: Callable[[str], Session],
+        close_session: Callable[[Session], None],
+        *,
+        pty: bool,
+    ) -> None:
+        """Wait for what the client asks; `pty` is whether its key may have a terminal."""
+        self.dispatch = dispatch
+        self.command: str | None = None
+        self.terminal = ""
+        #: Called when the terminal has another size.
+        self.resized: Callable[[], None] = lambda: None
+        #: Called when the client asks to interrupt: ^C without a terminal, or `ssh`'s ~B.
+        self.interrupted: Callable[[], None] = lambda: None
+        self._reader: Callable[[str | None], None] | None = None
+        self._early: list[str | None] = []
+        self._open_session = open_session
+        self._close_session = close_session
+        self._may_have_pty = pty
+        self._channel: asyncssh.SSHServerChannel[str] | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._task: asyncio.Task[None] | None = None
+
+    # -- asyncssh's callbacks -----------------------------------------------------------------------------------------
+
+    def connection_made(self, chan: asyncssh.SSHServerChannel[str]) -> None:
+        """Take the channel."""
+        self._channel = chan
+
+    def pty_requested(self, term_type: str, term_size: object, term_modes: object) -> bool:  # noqa: ARG002 (asyncssh's own)
+        """Take the terminal's type; its size is asked of the channel when it is needed."""
+        if self._may_have_pty:
+            self.terminal = term_type or "unknown"
+        return self._may_have_pty
+
+    def shell_requested(self) -> bool:
+        """Run a shell, or a batch when there is no terminal."""
+        return True
+
+    def exec_requested(self, command: str) -> bool:
+        """Run the orders of a command line."""
+        self.command = command
+        return True
+
+    def subsystem_requested(self, subsystem: str) -> bool:  # noqa: ARG002 (asyncssh's own signature)
+        """Refuse all subsystems."""
+        return False
+
+    def session_started(self) -> None:
+        """Begin to work."""
+        self._task = asyncio.get_running_loop().create_task(self._work())
+
+    def data_received(self, data: str, datatype: object) -> None:  # noqa: ARG002 (asyncssh's own signature)
+        """Pass on what the client types."""
+        self._read(data)
+
+    def eof_received(self) -> bool:
+        """Keep our side open for the answer."""
+        self._read(None)
+        return True
+
+    def terminal_size_changed(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:  # noqa: ARG002
+        """Draw again."""
+        self.resized()
+
+    def signal_received(self, signal: str) -> None:
+        """Interrupt what runs."""
+        if signal in {"INT", "TERM", "HUP"}:
+            self.interrupted()
+
+    def break_received(self, msec: int) -> bool:  # noqa: ARG002 (asyncssh's own signature)
+        """Interrupt what runs."""
+        self.interrupted()
+        return True
+
+    def pause_writing(self) -> None:
+        """Hold output back."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Let output go on."""
+        self._writable.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncssh's own signature)
+        """Stop reading orders; one that is running ends by itself in dispatch."""
+        self._writable.set()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _read(self, text: str | None) -> None:
+        if self._reader is None:
+            self._early.append(text)
+        else:
+            self._reader(text)
+
+    # -- what exec, batch and shell use -------------------------------------------------------------------------------
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and rows of the client's terminal."""
+        columns, rows = self._channel.get_terminal_size()[:2] if self._channel else (0, 0)
+        if not columns or not rows:
+            columns, rows = columns or _DEFAULT_SIZE[0], rows or _DEFAULT_SIZE[1]
+        return min(max(columns, _COLUMNS[0]), _COLUMNS[1]), min(max(rows, _ROWS[0]), _ROWS[1])
+
+    @property
+    def look(self) -> Look:
+        """What the client's terminal can show."""
+        return Look(self.size[0], self.color if self.terminal else "")
+
+    @property
+    def plain(self) -> bool:
+        """Whether the terminal cannot move its cursor."""
+        return self.terminal in _PLAIN_TERMINALS
+
+    @property
+    def color(self) -> str:
+        """The colours the terminal has, in rich's words."""
+        if self.plain or self._channel is None:
+            return ""
+        environment = self._channel.get_environment_bytes()
+        if environment.get(b"NO_COLOR"):
+            return ""
+        if environment.get(b"COLORTERM") in {b"truecolor", b"24bit"}:
+            return "truecolor"
+        return "256" if "256" in self.terminal else "standard"
+
+    def read_with(self, reader: Callable[[str | None], None]) -> None:
+        """Call `reader` with what the client types, what it has typed already first, and with None at its end."""
+        self._reader = reader
+        early, self._early = self._early, []
+        for text in early:
+            reader(text)
+
+    def pause_reading(self) -> None:
+        """Ask the client to wait with more input."""
+        if self._channel is not None:
+            self._channel.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Let the client go on."""
+        if self._channel is not None:
+            self._channel.resume_reading()
+
+    def write(self, text: str, *, error: bool = False) -> None:
+        """Send text; a client that lets more than `slow_reader` wait for it is given up."""
+        channel = self._channel
+        if channel is None or channel.is_closing() or not text:
+            return
+        if self.terminal:
+            # The client's terminal is raw: it does not return the carriage by itself.
+            text = text.replace("\r\n", "\n").replace("\n", "\r\n")
+        channel.write(text, asyncssh.EXTENDED_DATA_STDERR if error else None)
+        if channel.get_write_buffer_size() > self.dispatch.limits.slow_reader:
+            channel.abort()
+
+    def answer(self, outcome: Outcome) -> int:
+        """Send what an order answered, and return its status."""
+        try:
+            out, error = render(outcome, self.look)
+        except Exception:
+            incident = secrets.token_hex(4)
+            log.exception("incident %s in showing an answer", incident)
+            outcome = Outcome(error=Internal(f"the answer cannot be shown, incident {incident}"), json=outcome.json)
+            out, error = render(outcome, self.look)
+        self.write(out)
+        self.write(error, error=not self.interactive)
+        return outcome.status
+
+    @property
+    def interactive(self) -> bool:
+        """Whether somebody types at a terminal."""
+        return bool(self.terminal) and self.command is None
+
+    async def drain(self) -> None:
+        """Wait until the client has read what was sent."""
+        await self._writable.wait()
+
+    async def _work(self) -> None:
+        """Run the channel to its end and report its exit status."""
+        if self.command is not None and not set(self.command.split()) <= set(COMMON_OPTIONS):
+            kind = "exec"
+        else:
+            kind = "shell" if self.interactive else "batch"
+        session = self._open_session(kind)
+        status = 70
+        try:
+            # Loaded by name when first asked for: a house that is only given orders never loads prompt_toolkit.
+            module = importlib.import_module(f"sshhome.channels.{kind}")
+            status = await module.run(self, session)
+        except Exception:
+            log.exception("a %s ended by our own fault", kind)
+        finally:
+            self._close_session(session)
+            if self._channel is not None and not self._channel.is_closing():
+                self._channel.exit(status)

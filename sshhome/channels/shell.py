@@ -1,0 +1,272 @@
+"""The interactive shell: a prompt with completion and history, drawn by prompt_toolkit in the client's terminal."""
+
+import asyncio
+from collections.abc import Iterable
+from functools import cache
+
+from prompt_toolkit.application import Application
+from prompt_toolkit.application.current import create_app_session, get_app
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.history import InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.key_binding.key_processor import KeyPress
+from prompt_toolkit.keys import Keys
+from prompt_toolkit.layout import BufferControl, CompletionsMenu, Dimension, Float, FloatContainer, Layout, Window
+from prompt_toolkit.layout.processors import BeforeInput
+from prompt_toolkit.output import ColorDepth
+from prompt_toolkit.styles import Style
+
+from sshhome.channels import SessionChannel
+from sshhome.channels.terminal import ChannelOutput, KeyInput
+from sshhome.complete import complete
+from sshhome.escape import printable
+from sshhome.session import Session
+
+_STYLE = Style.from_dict({"prompt": "bold", "completion-menu.meta": "italic"})
+_DEPTHS = {"": ColorDepth.DEPTH_1_BIT, "standard": ColorDepth.DEPTH_4_BIT, "truecolor": ColorDepth.DEPTH_24_BIT}
+#: Lines of history kept for each user while the server runs.
+_MOST_HISTORY = 1000
+#: Rows of the completion menu.
+_MENU = 8
+_history: dict[str, InMemoryHistory] = {}
+
+
+async def run(channel: SessionChannel, session: Session) -> int:
+    """Greet, read orders until `exit` or ^D, and return the status of the last one."""
+    shell = _PlainShell(channel, session) if channel.plain else _Shell(channel, session)
+    dispatch = channel.dispatch
+    channel.write(f"Welcome to {printable(dispatch.house_name)}. `help` lists your orders, ^D leaves.\n")
+    return await shell.run()
+
+
+class _Reader:
+    """What both shells share: the road from a line to its answers."""
+
+    def __init__(self, channel: SessionChannel, session: Session) -> None:
+        self.channel = channel
+        self.session = session
+        self.prompt = f"{session.login.user}@{printable(channel.dispatch.house_name)}> "
+        self.status = 0
+
+    async def give(self, line: str) -> None:
+        """Run a line and show its answers."""
+        async for outcome in self.channel.dispatch.run_line(self.session, line):
+            self.status = self.channel.answer(outcome)
+            await self.channel.drain()
+
+    async def run(self) -> int:
+        raise NotImplementedError
+
+
+class _Shell(_Reader):
+    """The shell of a terminal that can move its cursor."""
+
+    def __init__(self, channel: SessionChannel, session: Session) -> None:
+        super().__init__(channel, session)
+        self._most = channel.dispatch.limits.order_line
+        self._input = KeyInput(channel, self._most)
+        channel.read_with(self._input.feed)
+        channel.interrupted = lambda: self._input.feed("\x03")
+
+    async def run(self) -> int:
+        try:
+            with create_app_session(input=self._input, output=ChannelOutput(self.channel)):
+                application = self._application()
+                self.channel.resized = application._on_resize  # noqa: SLF001 (what its own SIGWINCH handler calls)
+                while not self.session.leaving:
+                    self._buffer.reset()
+                    try:
+                        line = await application.run_async(handle_sigint=False, set_exception_handler=False)
+                    except KeyboardInterrupt:
+                        continue
+                    except EOFError:
+                        break
+                    await self._give_interruptibly(line)
+        finally:
+            self._input.close()
+            self._input.forget()
+        return self.status
+
+    def _application(self) -> Application[str]:
+        """Return the prompt: one window and a menu, which costs half of a stock PromptSession."""
+        user = self.session.login.user
+        history = _history.setdefault(user, InMemoryHistory())
+        buffer = Buffer(
+            completer=_OrderCompleter(self.channel, self.session),
+            history=history,
+            multiline=False,
+            accept_handler=self._accept,
+        )
+        buffer.on_text_insert += self._cut
+        self._buffer = buffer
+        control = BufferControl(buffer, input_processors=[BeforeInput(self.prompt, style="class:prompt")])
+
+        def height() -> Dimension:
+            """Ask for room below the line while there is a menu to show."""
+            menu_shows = buffer.complete_state is not None and not get_app().is_done
+            return Dimension(min=_MENU + 1 if menu_shows else 1)
+
+        window = Window(control, height=height, wrap_lines=True, dont_extend_height=True)
+        menu = Float(CompletionsMenu(max_height=_MENU, scroll_offset=1), xcursor=True, ycursor=True)
+        return Application(
+            layout=Layout(FloatContainer(window, [menu])),
+            key_bindings=_keys(),
+            style=_STYLE,
+            include_default_pygments_style=False,
+            color_depth=_DEPTHS.get(self.channel.color, ColorDepth.DEPTH_8_BIT),
+            terminal_size_polling_interval=None,
+        )
+
+    def _accept(self, buffer: Buffer) -> bool:
+        text = buffer.text
+        strings = _history[self.session.login.user].get_strings()
+        if len(strings) > _MOST_HISTORY:
+            del strings[0]
+        get_app().exit(result=text)
+        # Keep the text until the prompt has been drawn for the last time; `run` empties it.
+        return True
+
+    def _cut(self, buffer: Buffer) -> None:
+        if len(buffer.text) > self._most:
+            buffer.text = buffer.text[: self._most]
+
+    async def _give_interruptibly(self, line: str) -> None:
+        """Run a line; ^C ends the waiting, not the order, and other keys are kept for the next prompt."""
+        task = asyncio.ensure_future(self.give(line))
+        ahead: list[KeyPress] = []
+        interrupted = False
+
+        def keys() -> None:
+            nonlocal interrupted
+            for press in self._input.read_keys():
+                if press.key == Keys.ControlC:
+                    interrupted = True
+                    task.cancel()
+                elif len(ahead) < self._most:
+                    ahead.append(press)
+
+        try:
+            with self._input.attach(keys):
+                await asyncio.wait([task])
+        finally:
+            task.cancel()
+        self._input.keep(ahead)
+        if interrupted:
+            self.status = 130
+            self.channel.write("^C\n")
+        elif not task.cancelled():
+            task.result()
+
+
+class _OrderCompleter(Completer):
+    """Offers what this user could give next, with what it is beside it."""
+
+    def __init__(self, channel: SessionChannel, session: Session) -> None:
+        self._dispatch = channel.dispatch
+        self._session = session
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:  # noqa: ARG002
+        """Yield completions of the word before the cursor."""
+        user = self._dispatch.users.get(self._session.login.user)
+        if user is None:
+            return
+        typed, suggestions = complete(self._dispatch, user, document.text_before_cursor)
+        for suggestion in suggestions:
+            meta = printable(suggestion.says)
+            yield Completion(printable(suggestion.text), start_position=-len(typed), display_meta=meta)
+
+
+@cache
+def _keys() -> KeyBindings:
+    """Return the keys that are ours, one set for all shells."""
+    keys = KeyBindings()
+
+    @keys.add("c-c")
+    def _(event: KeyPressEvent) -> None:
+        event.app.exit(exception=KeyboardInterrupt, style="class:aborting")
+
+    @keys.add("c-d")
+    def _(event: KeyPressEvent) -> None:
+        if event.current_buffer.text:
+            event.current_buffer.delete()
+        else:
+            event.app.exit(exception=EOFError, style="class:exiting")
+
+    @keys.add("c-l")
+    def _(event: KeyPressEvent) -> None:
+        event.app.renderer.clear()
+
+    @keys.add(Keys.BracketedPaste)
+    def _(event: KeyPressEvent) -> None:
+        # A pasted newline separates orders, as `;` does: nothing runs before Enter.
+        lines = [line.strip() for line in event.data.replace("\r", "\n").split("\n")]
+        event.current_buffer.insert_text(
+            "; ".join(line for line in lines if line) if "\n" in event.data else event.data
+        )
+
+    return keys
+
+
+class _PlainShell(_Reader):
+    """The shell of a terminal that cannot move its cursor, and of a screen reader: what is typed is echoed, once."""
+
+    def __init__(self, channel: SessionChannel, session: Session) -> None:
+        super().__init__(channel, session)
+        self._text: asyncio.Queue[str | None] = asyncio.Queue()
+        self._waiting = ""
+        self._size = 0
+        channel.read_with(self._read)
+        channel.interrupted = lambda: self._read("\x03")
+
+    def _read(self, text: str | None) -> None:
+        self._size += len(text or "")
+        self._text.put_nowait(text)
+        if self._size > 32 * 1024:
+            self.channel.pause_reading()
+
+    async def run(self) -> int:
+        while not self.session.leaving:
+            self.channel.write(self.prompt)
+            line = await self._line()
+            if line is None:
+                break
+            await self.give(line)
+        return self.status
+
+    async def _line(self) -> str | None:
+        """Return a typed line; None at ^D on an empty one, or when the input ends."""
+        line = ""
+        while True:
+            char = await self._char()
+            if char is None or (char == "\x04" and not line):
+                self.channel.write("\n")
+                return None
+            if char in "\r\n":
+                self.channel.write("\n")
+                return line
+            if char == "\x03":
+                self.channel.write("^C\n" + self.prompt)
+                line = ""
+            elif char in "\x7f\b" and line:
+                line = line[:-1]
+                self.channel.write("\b \b")
+            elif char == "\x15":
+                self.channel.write("\n" + self.prompt)
+                line = ""
+            elif char.isprintable() and len(line) < self.channel.dispatch.limits.order_line:
+                line += char
+                self.channel.write(char)
+
+    async def _char(self) -> str | None:
+        while not self._waiting:
+            text = await self._text.get()
+            if text is None:
+                return None
+            self._waiting = text
+            self._size -= len(text)
+            if not self._size:
+                self.channel.resume_reading()
+        char, self._waiting = self._waiting[0], self._waiting[1:]
+        return char

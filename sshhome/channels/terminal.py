@@ -1,0 +1,219 @@
+"""prompt_toolkit on an SSH channel: no pipe, no thread, nothing process-wide; bounded input, clean ends.
+
+prompt_toolkit's own SSH front end blocks the event loop on a long paste, and its VT100 parser takes quadratic
+time and memory for ever on a long escape sequence; here input is parsed in slices, and such sequences are cut.
+"""
+
+import asyncio
+import contextlib
+import io
+import itertools
+import re
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+from prompt_toolkit.data_structures import Size
+from prompt_toolkit.input import typeahead
+from prompt_toolkit.input.base import Input
+from prompt_toolkit.input.vt100_parser import Vt100Parser
+from prompt_toolkit.key_binding.key_processor import KeyPress
+from prompt_toolkit.keys import Keys
+from prompt_toolkit.output.vt100 import Vt100_Output
+
+from sshhome.channels import SessionChannel
+
+#: Characters parsed in one go, so that one client's paste cannot hold up the others.
+_SLICE = 512
+#: Characters waiting at which the client is asked to pause.
+_HIGH = 32 * 1024
+#: Parameter characters of one escape sequence that reach the parser; real keys have at most a dozen.
+_MAX_PARAMETERS = 24
+#: Printable characters in a row that count as pasted, one key press in all.
+_PASTE = 8
+_PASTED = re.compile(f"([^\x00-\x1f\x7f-\x9f]{{{_PASTE},}})")
+_PARAMETERS = frozenset("0123456789;<?")
+
+
+class KeyInput(Input):
+    """Key presses from what a client sends; unread text waits, within bounds, when nobody is attached."""
+
+    _numbers = itertools.count()
+
+    def __init__(self, channel: SessionChannel, most: int) -> None:
+        """Read from a channel; no paste is longer than `most`."""
+        self._number = next(self._numbers)
+        self._channel = channel
+        self._most = most
+        self._loop = asyncio.get_running_loop()
+        self._text: deque[str] = deque()
+        self._size = 0
+        self._keys: list[KeyPress] = []
+        self._parser = Vt100Parser(self._keys.append)
+        self._escape = 0
+        self._paused = False
+        self._ended = False
+        self._callback: Callable[[], None] | None = None
+        self._step_handle: asyncio.Handle | None = None
+
+    def feed(self, text: str | None) -> None:
+        """Take what the client sent, or None for the end of its input."""
+        if text is None:
+            self.close()
+            return
+        if self._ended:
+            return
+        self._text.append(text)
+        self._size += len(text)
+        if self._size > _HIGH and not self._paused:
+            self._paused = True
+            self._channel.pause_reading()
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._step_handle is None and self._callback is not None:
+            self._step_handle = self._loop.call_soon(self._step)
+
+    def _step(self) -> None:
+        """Parse one slice and tell who reads."""
+        self._step_handle = None
+        if self._callback is None:
+            return
+        if self._text:
+            text = self._text.popleft()
+            if len(text) > _SLICE:
+                self._text.appendleft(text[_SLICE:])
+                text = text[:_SLICE]
+            self._size -= len(text)
+            self._parse(text)
+            if self._paused and self._size < _HIGH // 4:
+                self._paused = False
+                self._channel.resume_reading()
+        self._callback()
+        if self._text:
+            self._schedule()
+
+    def _parse(self, text: str) -> None:
+        parser = self._parser
+        if parser._in_bracketed_paste:  # noqa: SLF001 (the one place where its growth can be bounded)
+            buffer = parser._paste_buffer  # noqa: SLF001
+            if len(buffer) > self._most:
+                # The last few characters may be the beginning of the sequence that ends the paste.
+                parser._paste_buffer = buffer[: self._most] + buffer[-8:]  # noqa: SLF001
+            parser.feed(text)
+        elif self._escape or "\x1b" in text:
+            parser.feed(self._shortened(text))
+        else:
+            for run in _PASTED.split(text):
+                if len(run) >= _PASTE and run[0] >= " ":
+                    self._keys.append(KeyPress(Keys.BracketedPaste, run))
+                elif run:
+                    parser.feed(run)
+
+    def _shortened(self, text: str) -> str:
+        """Return the text with the parameters of overlong escape sequences left out.
+
+        `_escape` is 0 outside a sequence, 1 after ESC, and from 2 on one more than the parameters seen.
+        """
+        kept = []
+        for char in text:
+            if char == "\x1b":
+                self._escape = 1
+            elif self._escape == 1:
+                self._escape = 2 if char == "[" else 0
+            elif self._escape and char in _PARAMETERS:
+                self._escape += 1
+                if self._escape > _MAX_PARAMETERS:
+                    continue
+            else:
+                self._escape = 0
+            kept.append(char)
+        return "".join(kept)
+
+    # -- prompt_toolkit's side ----------------------------------------------------------------------------------------
+
+    def read_keys(self) -> list[KeyPress]:
+        """Return the keys parsed since the last time."""
+        keys, self._keys[:] = self._keys[:], []
+        return keys
+
+    def flush_keys(self) -> list[KeyPress]:
+        """Return what a lone escape turns out to be, once nothing followed it."""
+        self._parser.flush()
+        return self.read_keys()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the client has ended its input and all of it is read."""
+        return self._ended and not self._text
+
+    def close(self) -> None:
+        """End the input after what is waiting."""
+        self._ended = True
+        self._schedule()
+
+    @contextlib.contextmanager
+    def _reading(self, callback: Callable[[], None] | None) -> Iterator[None]:
+        before, self._callback = self._callback, callback
+        if self._text or self._ended:
+            self._schedule()
+        try:
+            yield
+        finally:
+            self._callback = before
+
+    def attach(self, input_ready_callback: Callable[[], None]) -> AbstractContextManager[None]:
+        """Call back when keys can be read."""
+        return self._reading(input_ready_callback)
+
+    def detach(self) -> AbstractContextManager[None]:
+        """Call nobody back for a while."""
+        return self._reading(None)
+
+    def raw_mode(self) -> AbstractContextManager[None]:
+        """Do nothing: the client's terminal is raw already."""
+        return contextlib.nullcontext()
+
+    def cooked_mode(self) -> AbstractContextManager[None]:
+        """Do nothing: the client's terminal stays raw."""
+        return contextlib.nullcontext()
+
+    def fileno(self) -> int:
+        """There is no file."""
+        raise NotImplementedError("keys come from a channel, not a file")
+
+    def typeahead_hash(self) -> str:
+        """Name this input among all."""
+        return f"sshhome-{self._number}"
+
+    def keep(self, keys: list[KeyPress]) -> None:
+        """Keep keys typed ahead for the next prompt."""
+        typeahead.store_typeahead(self, keys)
+
+    def forget(self) -> None:
+        """Leave nothing of this input behind in prompt_toolkit's global table."""
+        typeahead._buffer.pop(self.typeahead_hash(), None)  # noqa: SLF001 (clear_typeahead keeps the entry)
+
+
+class ChannelOutput(Vt100_Output):
+    """Escape sequences for a channel; prompt_toolkit's own wants a file."""
+
+    def __init__(self, channel: SessionChannel) -> None:
+        """Write to a channel, in the size its terminal has at any moment."""
+
+        def size() -> Size:
+            columns, rows = channel.size
+            return Size(rows=rows, columns=columns)
+
+        super().__init__(io.StringIO(), size, term=channel.terminal, enable_cpr=False, enable_bell=False)
+        self._channel = channel
+
+    def flush(self) -> None:
+        """Send what has been drawn."""
+        if self._buffer:
+            self._channel.write("".join(self._buffer))
+            self._buffer.clear()
+
+    def encoding(self) -> str:
+        """Return the encoding: the channel's."""
+        return "utf-8"

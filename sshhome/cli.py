@@ -1,0 +1,281 @@
+"""The `sshhome` command: serve a site, make one, check it, and look after its users."""
+
+import asyncio
+import contextlib
+import getpass
+import logging
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sshhome import __version__, app, config
+from sshhome.errors import BadArguments, SiteError, SshhomeError
+from sshhome.hostkey import make_key
+from sshhome.key import parse_key
+from sshhome.order import REGISTRY
+from sshhome.password import hash_password
+from sshhome.reference import markdown
+
+_EXAMPLE = """\
+# The configuration of this house. Every key is optional; these are the defaults. `sshhome check` shows them all.
+
+listen = ["127.0.0.1:2222"]
+
+[house]
+name = "house"
+
+[[backend]]
+kind = "simulated"
+"""
+
+_site = click.option("--site", metavar="DIR", help="The site; default $SSHHOME_SITE or the current directory.")
+
+
+class _Group(click.Group):
+    """A group of commands whose own errors are one line each."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 (click's own signature)
+        try:
+            return super().invoke(ctx)
+        except SshhomeError as error:
+            click.echo(f"error: {error.message}" + (f" ({error.hint})" if error.hint else ""), err=True)
+            ctx.exit(error.status)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sshhome")
+def main() -> None:
+    """Run the front door of a smart house."""
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    # asyncssh logs user names and commands as they come, control characters included; our audit log has them escaped.
+    logging.getLogger("asyncssh").setLevel(logging.ERROR)
+
+
+@main.command()
+@_site
+@click.option("--listen", multiple=True, metavar="HOST:PORT", help="Where to listen; port 0 picks one.")
+def serve(site: str | None, listen: tuple[str, ...]) -> None:
+    """Serve a site until told to stop (SIGTERM or ^C)."""
+    place = app.Site(app.site_path(site))
+    for line in place.bootstrap():
+        click.echo(line)
+    for error in place.check():
+        click.echo(f"error: {error.message}", err=True)
+    asyncio.run(_serve(place, listen))
+
+
+async def _serve(site: app.Site, listen: tuple[str, ...], *hints: str) -> None:
+    """Serve until a signal, telling where and how to try it."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with app.running(site, listen) as (_, addresses):
+        for address in addresses:
+            click.echo(f"listening on {address}")
+        host, port = config.split_address(addresses[0])
+        user = next(iter(site.users.names()), "home")
+        for line in hints or (f"try: ssh -p {port} {user}@{host}",):
+            click.echo(line.format(host=host, port=port))
+        sys.stdout.flush()
+        warming = asyncio.create_task(asyncio.to_thread(app.warm_up))
+        await stop.wait()
+        await warming
+
+
+@main.command()
+@click.option("--listen", default="127.0.0.1:0", metavar="HOST:PORT", help="Where to listen; port 0 picks one.")
+def demo(listen: str) -> None:
+    """Serve a throw-away house with the users home, guest and kid, and show the ssh lines to try."""
+    with tempfile.TemporaryDirectory(prefix="sshhome-demo-") as folder:
+        path = Path(folder)
+        site = app.Site(path)
+        hints = ["try, in another terminal:"]
+        for login, role in (("home", "admin"), ("guest", "guest"), ("kid", "child")):
+            key = make_key(path / "keys" / login, f"{login}@demo")
+            app.add_user(site.users, login, [role], [key.export_public_key("openssh").decode().strip()], "")
+        site.bootstrap()
+        for login, words in (("home", ""), ("guest", "show"), ("kid", "on night"), ("kid", "unlock front_door")):
+            options = f"-i {path}/keys/{login} -o IdentitiesOnly=yes -o UserKnownHostsFile={path}/known_hosts"
+            hints.append(f"  ssh -p {{port}} {options} {login}@{{host}} {words}".rstrip())
+        hints.append("^C ends it and leaves nothing behind")
+        asyncio.run(_serve(site, (listen,), *hints))
+
+
+@main.command()
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+def init(directory: Path) -> None:
+    """Make a new site in a directory."""
+    if (directory / "sshhome.toml").exists():
+        raise BadArguments(f"{directory} is a site already")
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (directory / "sshhome.toml").write_text(_EXAMPLE, encoding="utf-8")
+    for line in app.Site(directory).bootstrap():
+        click.echo(line)
+    click.echo(f"serve it with: sshhome serve --site {directory}")
+
+
+@main.command()
+@_site
+def check(site: str | None) -> None:
+    """Print the effective configuration, or every error."""
+    place = app.Site(app.site_path(site))
+    errors = place.check()
+    for error in errors:
+        click.echo(f"error: {error.message}", err=True)
+    if errors:
+        raise SystemExit(SiteError.status)
+    click.echo(config.show(place.config))
+    for user in place.users:
+        click.echo(f"user {user.login} = {', '.join(user.roles) or 'no role'}, {len(user.grants)} grants")
+
+
+@main.command()
+def orders() -> None:
+    """Print the reference of all orders, as docs/orders.md has it."""
+    click.echo(markdown(REGISTRY), nl=False)
+
+
+@main.group(cls=_Group)
+def user() -> None:
+    """Look after the users of a site; a running server takes each change at once."""
+
+
+@user.command("add")
+@click.argument("login")
+@_site
+@click.option("--role", "roles", multiple=True, help="A role; may be given again.")
+@click.option("--key", "keys", multiple=True, metavar="LINE|FILE", help="A public key, or a file with one.")
+@click.option("--password", "with_password", is_flag=True, help="Ask for a password.")
+def user_add(login: str, site: str | None, roles: tuple[str, ...], keys: tuple[str, ...], with_password: bool) -> None:
+    """Add a user."""
+    users = app.Site(app.site_path(site)).users
+    hashed = _new_password() if with_password else ""
+    app.add_user(users, login, roles or ("guest",), [_key_line(key) for key in keys], hashed)
+    click.echo(f"added {login}, role {', '.join(roles or ('guest',))}")
+    if not keys and not hashed:
+        click.echo(f"{login} cannot log in yet: `sshhome user key {login} add FILE` or `sshhome user passwd {login}`")
+
+
+@user.command("passwd")
+@click.argument("login")
+@_site
+@click.option("--remove", is_flag=True, help="End password login for this user.")
+def user_passwd(login: str, site: str | None, remove: bool) -> None:
+    """Set a user's password, asked for without echo, or read from standard input."""
+    users = app.Site(app.site_path(site)).users
+    hashed = "" if remove else _new_password()
+
+    def change(document: Any) -> None:  # noqa: ANN401 (a TOML document)
+        if hashed:
+            document["password"] = hashed
+        else:
+            document.pop("password", None)
+
+    users.edit(login, change)
+    click.echo(f"{login} has {'a new password' if hashed else 'no password'}")
+
+
+@user.group("key", cls=_Group)
+def user_key() -> None:
+    """List, add and remove a user's keys."""
+
+
+@user_key.command("list")
+@click.argument("login")
+@_site
+def user_key_list(login: str, site: str | None) -> None:
+    """List a user's keys."""
+    found = app.Site(app.site_path(site)).users.get(login)
+    if found is None:
+        raise BadArguments(f"user '{login}' does not exist, or its file is not understood")
+    for key in found.keys:
+        click.echo(f"{key.fingerprint} {key.kind} {key.comment}".rstrip())
+
+
+@user_key.command("add")
+@click.argument("login")
+@click.argument("key", metavar="LINE|FILE")
+@_site
+def user_key_add(login: str, key: str, site: str | None) -> None:
+    """Add a public key to a user."""
+    line = _key_line(key)
+
+    def change(document: Any) -> None:  # noqa: ANN401 (a TOML document)
+        if "keys" not in document:
+            document["keys"] = []
+        if any(parse_key(str(old)).blob == parse_key(line).blob for old in document["keys"]):
+            raise BadArguments(f"{login} has this key already")
+        document["keys"].append(line)
+
+    app.Site(app.site_path(site)).users.edit(login, change)
+    click.echo(f"added {parse_key(line).fingerprint} to {login}")
+
+
+@user_key.command("remove")
+@click.argument("login")
+@click.argument("fingerprint", metavar="FINGERPRINT|COMMENT")
+@_site
+def user_key_remove(login: str, fingerprint: str, site: str | None) -> None:
+    """Remove a key from a user; sessions that use it end."""
+
+    def change(document: Any) -> None:  # noqa: ANN401 (a TOML document)
+        lines = document.get("keys", [])
+        parsed = [parse_key(str(line)) for line in lines]
+        found = [at for at, key in enumerate(parsed) if fingerprint in {key.fingerprint, key.comment}]
+        if not found:
+            raise BadArguments(f"{login} has no key '{fingerprint}'", f"`sshhome user key list {login}` lists them")
+        for at in reversed(found):
+            del lines[at]
+
+    app.Site(app.site_path(site)).users.edit(login, change)
+    click.echo(f"removed {fingerprint} from {login}")
+
+
+@user.command("list")
+@_site
+def user_list(site: str | None) -> None:
+    """List the users of a site."""
+    place = app.Site(app.site_path(site))
+    for found in place.users:
+        ways = [f"{len(found.keys)} keys"] if found.keys else []
+        ways += ["password"] if found.password else []
+        click.echo(f"{found.login:16} {', '.join(found.roles) or 'no role':16} {', '.join(ways) or 'cannot log in'}")
+    for error in place.refused:
+        click.echo(f"error: {error.message}", err=True)
+
+
+@user.command("remove")
+@click.argument("login")
+@_site
+def user_remove(login: str, site: str | None) -> None:
+    """Remove a user; live sessions end."""
+    app.Site(app.site_path(site)).users.remove(login)
+    click.echo(f"removed {login}")
+
+
+def _new_password() -> str:
+    """Ask for a password twice, or read it once from standard input; return its hash."""
+    if not sys.stdin.isatty():
+        return hash_password(sys.stdin.readline().rstrip("\n"))
+    first = getpass.getpass("new password: ")
+    if getpass.getpass("again: ") != first:
+        raise BadArguments("the two are not the same")
+    return hash_password(first)
+
+
+def _key_line(given: str) -> str:
+    """Return the authorized_keys line given, or that of the file given; raises SiteError for one that is no key."""
+    path = Path(given).expanduser()
+    line = given
+    with contextlib.suppress(OSError, ValueError):
+        if path.is_file():
+            line = path.read_text(encoding="utf-8").strip()
+    if "PRIVATE KEY" in line:
+        raise BadArguments("this is a private key", f"its public half is probably {given}.pub")
+    parse_key(line)
+    return line

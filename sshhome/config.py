@@ -1,0 +1,195 @@
+"""`sshhome.toml` and its defaults: every key is optional, a wrong one is an error that names it."""
+
+import difflib
+import os
+import tomllib
+import zoneinfo
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sshhome import quantity
+from sshhome.errors import BadArguments, SiteError
+
+
+class Duration(float):
+    """Seconds, written `90s`, `5m` or `1h30m`."""
+
+
+class Size(int):
+    """Bytes, written `4KiB`."""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How much anyone gets; each is enforced where its comment says."""
+
+    connections: int = 200  # server: open at once
+    connections_per_source: int = 20  # server
+    login_grace: Duration = Duration(30)  # server: from accept to the proof of who it is
+    auth_tries: int = 4  # connection: signed keys and passwords together
+    offered_keys: int = 20  # connection: keys asked about without a signature
+    preauth_bytes: Size = Size(128 * 1024)  # connection: a login sends 4 to 20 KiB
+    sessions_per_connection: int = 10  # connection
+    order_timeout: Duration = Duration(30)  # dispatch
+    order_line: Size = Size(4096)  # channels
+    slow_reader: Size = Size(2**20)  # channels: output that waits for a client that does not read
+    bad_order: str = "refuse"  # dispatch: "refuse", "close" or "ban"
+
+
+class BanRules(msgspec.Struct, frozen=True):
+    """How many failed logins in which time earn which ban."""
+
+    max_failures: int = 5
+    window: Duration = Duration(600)
+    first: Duration = Duration(60)
+    factor: float = 2
+    longest: Duration = Duration(86400)
+    never: tuple[str, ...] = ()
+
+
+class Crypto(msgspec.Struct, frozen=True):
+    """Which algorithms are offered."""
+
+    profile: str = "compat"
+
+
+class HouseConfig(msgspec.Struct, frozen=True):
+    """The house's own name and zone; an empty zone is the system's."""
+
+    name: str = "house"
+    timezone: str = ""
+
+
+class Role(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A named list of grants."""
+
+    grants: list[str | dict[str, Any]] = []
+
+
+class Config(msgspec.Struct, frozen=True):
+    """The whole of `sshhome.toml`; `backend` is one table a backend, its own keys checked by the backend itself."""
+
+    listen: tuple[str, ...] = ("127.0.0.1:2222",)
+    limits: Limits = Limits()
+    bans: BanRules = BanRules()
+    crypto: Crypto = Crypto()
+    house: HouseConfig = HouseConfig()
+    backend: tuple[dict[str, Any], ...] = ({"kind": "simulated"},)
+    roles: dict[str, Role] = {}
+
+
+#: Keys of the contract whose work this version cannot do: refused by name rather than obeyed in part.
+NOT_YET = frozenset(
+    {
+        "workers",
+        "store",
+        "proxy",
+        "metrics",
+        "limits.startups",
+        "limits.startups_per_source",
+        "limits.sessions_per_user",
+    }
+    | {"limits.idle", "limits.orders_per_minute", "limits.order_burst", "limits.rpc_message"}
+)
+_CHOICES = {"limits.bad_order": ("refuse", "close", "ban"), "crypto.profile": ("compat", "strict")}
+
+
+def load(site: Path) -> Config:
+    """Return the configuration of a site; raises SiteError with one line for the first thing that is wrong."""
+    path = site / "sshhome.toml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Config()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SiteError(f"sshhome.toml: {error}") from None
+    return parse(text)
+
+
+def parse(text: str) -> Config:
+    """Return the configuration that a file's text describes; raises SiteError."""
+    try:
+        table = tomllib.loads(text)
+        _known_keys(table, Config, "")
+        config = msgspec.convert(table, Config, dec_hook=_unit)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise SiteError(f"sshhome.toml: {error}") from None
+    for path, choices in _CHOICES.items():
+        section, _, key = path.partition(".")
+        if getattr(getattr(config, section), key) not in choices:
+            raise SiteError(f"sshhome.toml: {path} must be one of {', '.join(choices)}")
+    for key in Limits.__struct_fields__:
+        if key != "bad_order" and getattr(config.limits, key) <= 0:
+            raise SiteError(f"sshhome.toml: limits.{key} must be more than 0")
+    if config.bans.max_failures < 1 or config.bans.factor < 1:
+        raise SiteError("sshhome.toml: bans.max_failures and bans.factor must be at least 1")
+    for address in config.listen:
+        split_address(address)
+    try:
+        timezone(config)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        raise SiteError(f"sshhome.toml: house.timezone: no zone '{config.house.timezone}'") from None
+    return config
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return host and port of `127.0.0.1:2222` or `[::1]:2222`; raises SiteError."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise SiteError(f"listen: '{address}' is not host:port")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def timezone(config: Config) -> zoneinfo.ZoneInfo:
+    """Return the house's zone: the configured one, else the system's, else UTC."""
+    name = config.house.timezone or os.environ.get("TZ", "")
+    if not name:
+        target = os.path.realpath("/etc/localtime")
+        name = target.partition("zoneinfo/")[2] or "UTC"
+    return zoneinfo.ZoneInfo(name)
+
+
+def show(config: Config) -> str:
+    """Return the effective configuration as text for a person, one `key = value` a line."""
+    lines = []
+    for key in Config.__struct_fields__:
+        value = getattr(config, key)
+        if isinstance(value, msgspec.Struct):
+            lines += [f"{key}.{name} = {_plain(getattr(value, name))}" for name in value.__struct_fields__]
+        else:
+            lines.append(f"{key} = {_plain(value)}")
+    return "\n".join(lines)
+
+
+def _plain(value: object) -> str:
+    return quantity.span(value) if isinstance(value, Duration) else msgspec.json.encode(value).decode()
+
+
+def _unit(kind: type, value: object) -> object:
+    """Convert the two written units; msgspec adds the key's path to the message."""
+    try:
+        if kind is Duration and isinstance(value, str):
+            return Duration(quantity.duration(value))
+        if kind is Size and isinstance(value, str | int):
+            return Size(quantity.size(str(value)))
+    except BadArguments as error:
+        raise ValueError(error.message) from None
+    raise ValueError(f"'{value}' is not a {kind.__name__.lower()}, which is text such as '30s' or '4KiB'")
+
+
+def _known_keys(table: dict[str, Any], struct: type[msgspec.Struct], path: str) -> None:
+    """Refuse a key that does not exist, naming the nearest one that does."""
+    for field in msgspec.structs.fields(struct):
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            inner = table.get(field.name)
+            if isinstance(inner, dict):
+                _known_keys(inner, field.type, f"{path}{field.name}.")
+    for key in table:
+        if f"{path}{key}" in NOT_YET:
+            raise SiteError(f"sshhome.toml: {path}{key} is not supported yet")
+        if key not in struct.__struct_fields__:
+            near = difflib.get_close_matches(key, struct.__struct_fields__, 1, 0.5)
+            raise SiteError(
+                f"sshhome.toml: unknown key '{path}{key}'" + (f", did you mean '{path}{near[0]}'?" if near else "")
+            )

@@ -1,0 +1,297 @@
+"""One SSH connection: what asyncssh leaves open for a server is closed here.
+
+asyncssh 2.24 has no maximum of login attempts or channels, no budget for bytes before the login, no
+backpressure towards a slow reader, and cannot tell a signed login from a mere question about a key. These
+subclasses add that; each private method they lean on is pinned by a test in `tests/test_connection.py`.
+"""
+
+import asyncio
+import socket
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol
+
+import asyncssh
+from asyncssh.packet import SSHPacket
+
+from sshhome.config import Limits
+
+#: Bytes waiting for the socket at which we stop writing to it.
+_WRITE_HIGH = 256 * 1024
+#: Bytes waiting for the socket at which the peer is given up: replies that no channel holds back.
+_WRITE_HARD = 8 * 1024 * 1024
+#: Unparsed bytes at which we stop reading, and bytes asyncio hands over at once (its 256 KiB stall the loop).
+_READ_HIGH = 512 * 1024
+_READ_CHUNK = 32 * 1024
+#: Packets held back while a key exchange is under way at which channels pause, and at which the peer is given up.
+_DEFERRED_HIGH = 32
+_DEFERRED_HARD = 4096
+_MAX_ENV = 32
+_MAX_ENV_BYTES = 4096
+_ENV = frozenset({b"TERM", b"LANG", b"COLORTERM", b"NO_COLOR", b"TZ"})
+_QUICKACK = getattr(socket, "TCP_QUICKACK", None)
+
+ALGORITHMS: dict[str, dict[str, Any]] = {
+    # chacha20 is left out for its cost (five times AES-GCM per packet here); clients fall back by themselves.
+    "compat": {
+        "kex_algs": ["mlkem768x25519-sha256", "curve25519-sha256", "curve25519-sha256@libssh.org"],
+        "encryption_algs": [
+            "aes256-gcm@openssh.com",
+            "aes128-gcm@openssh.com",
+            "aes256-ctr",
+            "aes192-ctr",
+            "aes128-ctr",
+        ],
+        "mac_algs": ["hmac-sha2-512-etm@openssh.com", "hmac-sha2-256-etm@openssh.com"],
+    }
+}
+ALGORITHMS["strict"] = ALGORITHMS["compat"] | {"kex_algs": ["mlkem768x25519-sha256"]}
+
+
+class Gate(Protocol):
+    """Who decides about a login; every call is about the name the client gives at that moment."""
+
+    def attempt(self, user: str) -> None:
+        """Hear that a login is tried; raises asyncssh.DisconnectError when the source is banned meanwhile."""
+
+    def failed(self, user: str, method: str) -> None:
+        """Hear that it failed; called exactly once for each attempt that did."""
+
+    def proved(self, user: str, method: str, key: bytes) -> bool:
+        """Hear that identity is proven, by this method and key; return whether the user may come in."""
+
+
+class Channel(asyncssh.SSHServerChannel[str]):
+    """A session channel with real backpressure, a bounded environment, and commands of any bytes."""
+
+    _conn: "Connection"
+
+    def _flush_send_buf(self) -> None:
+        """Hold data back while the socket is full; asyncssh would go on encrypting into memory."""
+        if self._conn is not None and self._conn.write_paused and self._send_state in _SENDING:
+            self._pause_resume_writing()
+            return
+        super()._flush_send_buf()
+
+    def _process_env_request(self, packet: SSHPacket) -> bool:
+        """Take what a terminal needs to look right, and nothing else."""
+        name, value = packet.get_string(), packet.get_string()
+        packet.check_end()
+        wanted = name in _ENV or name.startswith(b"LC_")
+        if not wanted or len(self._env) >= _MAX_ENV or len(name) + len(value) > _MAX_ENV_BYTES:
+            return False
+        self._env[name] = value
+        return True
+
+    def _process_exec_request(self, packet: SSHPacket) -> bool:
+        """Take a command of any bytes; asyncssh refuses one that is not UTF-8 without a word."""
+        command = packet.get_string()
+        packet.check_end()
+        return self._start_session(command=command.decode("utf-8", "replace"))
+
+
+_SENDING = frozenset({"open", "eof_pending", "close_pending"})
+
+
+class Connection(asyncssh.SSHServerConnection):
+    """A connection on which every attempt, byte and channel counts against a limit."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, options: asyncssh.SSHServerConnectionOptions, limits: Limits
+    ) -> None:
+        """Make a connection that is about to be accepted."""
+        super().__init__(loop, options)
+        self.limits = limits
+        self.gate: Gate | None = None
+        self.write_paused = False
+        self._read_paused = False
+        self._preauth_bytes = 0
+        self._attempts = 0
+        self._probes = 0
+        self._proof: tuple[str, str, bytes] | None = None
+        self._socket: socket.socket | None = None
+
+    # -- transport ----------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Bound what may wait in either direction."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 (a TCP listener makes no other)
+        transport.set_write_buffer_limits(high=_WRITE_HIGH)
+        if hasattr(transport, "max_size"):
+            transport.max_size = _READ_CHUNK
+        self._socket = transport.get_extra_info("socket")
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes, datatype: int | None = None) -> None:
+        """Count bytes before the login, and acknowledge at once.
+
+        The OpenSSH client leaves Nagle's algorithm on, so a delayed acknowledgement of ours costs it 40 ms;
+        Linux forgets TCP_QUICKACK by itself (tcp(7)), hence again for every read.
+        """
+        if _QUICKACK is not None and self._socket is not None:
+            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        if not self._auth_complete:
+            self._preauth_bytes += len(data)
+            if self._preauth_bytes > self.limits.preauth_bytes:
+                self.abort()
+                return
+        super().data_received(data, datatype)
+        if len(self._inpbuf) > _READ_HIGH and self._transport and not self._read_paused:
+            self._read_paused = True
+            self._transport.pause_reading()
+
+    def _finish_recv_packet(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (asyncssh's own signature)
+        super()._finish_recv_packet(*args, **kwargs)
+        if self._read_paused and len(self._inpbuf) < _READ_HIGH // 2 and self._transport:
+            self._read_paused = False
+            self._transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        """Let channels hold their data back; asyncssh ignores this."""
+        self.write_paused = True
+
+    def resume_writing(self) -> None:
+        """Let channels write what they held back, until the socket is full again."""
+        self.write_paused = False
+        for channel in list(self._channels.values()):
+            if self.write_paused:
+                return
+            if channel._send_chan is not None:  # noqa: SLF001 (asyncssh has no other way)
+                channel._flush_send_buf()  # noqa: SLF001
+
+    def _send(self, data: bytes) -> None:
+        super()._send(data)
+        if self._transport and self._transport.get_write_buffer_size() > _WRITE_HARD:
+            self.abort()
+
+    def send_packet(self, pkttype: int, *args: bytes, **kwargs: Any) -> None:  # noqa: ANN401 (asyncssh's own signature)
+        """Send a packet; a peer that begins a key exchange and never ends it makes them pile up."""
+        super().send_packet(pkttype, *args, **kwargs)
+        if self._auth_complete and len(self._deferred_packets) > _DEFERRED_HIGH:
+            self.write_paused = True
+            if len(self._deferred_packets) > _DEFERRED_HARD:
+                self.abort()
+
+    def _send_deferred_packets(self) -> None:
+        super()._send_deferred_packets()
+        if self.write_paused and self._transport:
+            waiting = self._transport.get_write_buffer_size()
+            if waiting < _WRITE_HIGH:
+                self.resume_writing()
+
+    # -- channels -----------------------------------------------------------------------------------------------------
+
+    def add_channel(self, chan: Any) -> int:  # noqa: ANN401 (generic in asyncssh)
+        """Refuse one channel too many."""
+        if len(self._channels) >= self.limits.sessions_per_connection:
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_RESOURCE_SHORTAGE, "too many sessions on this connection")
+        return super().add_channel(chan)
+
+    def create_server_channel(
+        self, encoding: str | None = "", errors: str = "", window: int = 0, max_pktsize: int = 0
+    ) -> Channel:
+        """Make our own kind of channel, with the same defaults as asyncssh's."""
+        size = max_pktsize or self._max_pktsize
+        self._update_recv_pktlen(size)
+        return Channel(
+            self,
+            self._loop,
+            self._allow_pty,
+            self._line_editor,
+            self._line_echo,
+            self._line_history,
+            self._max_line_length,
+            self._encoding if encoding == "" else encoding,
+            errors or self._errors,
+            window or self._window,
+            size,
+        )
+
+    # -- login --------------------------------------------------------------------------------------------------------
+
+    async def reload_config(self) -> None:
+        """Do nothing: our options are the same for everyone, and asyncssh would rebuild them in a thread."""
+
+    async def validate_password(self, username: str, password: str) -> bool:
+        """Check a password, which counts."""
+        return await self._attempt(username, "password", b"", super().validate_password(username, password))
+
+    async def validate_public_key(self, username: str, key_data: bytes, msg: bytes, signature: bytes) -> bool:
+        """Check a signed login, which counts, or answer a question about a key (no message), which does not."""
+        check = super().validate_public_key(username, key_data, msg, signature)
+        if msg:
+            return await self._attempt(username, "publickey", key_data, check)
+        self._probes += 1
+        if self._probes > self.limits.offered_keys:
+            check.close()
+            raise _too_many("too many keys offered")
+        return await check
+
+    async def _attempt(self, user: str, method: str, key: bytes, check: Coroutine[Any, Any, bool]) -> bool:
+        assert self.gate is not None  # noqa: S101 (set when the connection was made)
+        self._attempts += 1
+        self._proof = None
+        passed = False
+        try:
+            if self._attempts > self.limits.auth_tries:
+                raise _too_many("too many authentication failures")
+            self.gate.attempt(user)
+        except asyncssh.DisconnectError:
+            check.close()
+            raise
+        try:
+            passed = await check
+        finally:
+            # Also when a pipelined request or a cut line cancels the check: each attempt counts exactly once.
+            if passed:
+                self._proof = (user, method, key)
+            else:
+                self.gate.failed(user, method)
+        return passed
+
+    async def send_userauth_success(self) -> None:
+        """Let in who has proven, in this very request, to be the user they name; nothing else does.
+
+        asyncssh skips `begin_auth` for an empty name, and calls this after any callback that said yes.
+        """
+        proof = self._proof
+        if self.gate is None or proof is None or proof[0] != self._username or not self.gate.proved(*proof):
+            self.send_userauth_failure(False)
+            return
+        await super().send_userauth_success()
+
+
+def _too_many(reason: str) -> asyncssh.DisconnectError:
+    return asyncssh.DisconnectError(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, reason)
+
+
+async def options(
+    server_factory: Any,  # noqa: ANN401 (asyncssh's own type is private)
+    host_keys: Sequence[asyncssh.SSHKey],
+    profile: str,
+    login_grace: float,
+) -> asyncssh.SSHServerConnectionOptions:
+    """Return the options of every connection; raises ValueError when post-quantum key exchange is missing."""
+    made: asyncssh.SSHServerConnectionOptions = await asyncssh.SSHServerConnectionOptions.construct(
+        None,
+        config=None,
+        server_factory=server_factory,
+        server_host_keys=list(host_keys),
+        **ALGORITHMS[profile],
+        compression_algs=None,
+        gss_host=None,
+        agent_forwarding=False,
+        x11_forwarding=False,
+        line_editor=False,
+        host_based_auth=False,
+        x509_trusted_certs=None,
+        allow_scp=False,
+        login_timeout=login_grace,
+        keepalive_interval=30,
+        keepalive_count_max=3,
+        window=64 * 1024,
+        max_pktsize=16 * 1024,
+        server_version="sshhome",
+        encoding="utf-8",
+        errors="replace",
+    )
+    return made

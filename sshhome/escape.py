@@ -1,0 +1,30 @@
+"""Text from elsewhere is made harmless to the terminal or log that will show it."""
+
+import re
+
+# C0 and C1 controls, soft hyphen, zero-width and bidirectional marks, line and paragraph separators, lone
+# surrogates, the byte-order mark and the invisible tag characters: all that moves a cursor or hides.
+_HARMFUL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+
+
+def _visible(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:x}}}"
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
+
+
+def printable(text: str) -> str:
+    """Return the text with every harmful character spelt out, escape as a backslash and `x1b`."""
+    return text if text.isascii() and text.isprintable() else _HARMFUL.sub(_visible, text)
+
+
+def printable_json(text: str) -> str:
+    """Return JSON text with the harmful characters inside its strings as JSON escapes, same value."""
+    return text if text.isascii() else _HARMFUL.sub(_json_escape, text)

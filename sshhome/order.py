@@ -1,0 +1,210 @@
+"""An order is a whitelisted verb a user may give: one function whose annotations say all there is to know.
+
+    @order("dim", needs=Privilege.CONTROL, says="{label} is at {brightness} %")
+    async def dim(ctx: Context, light: Dimmable, level: Brightness = 50) -> Device:
+        '''Dim a light.
+
+        light: the light to dim
+        level: 0 is off, 100 is full
+        '''
+        return await ctx.change(light, brightness=level)
+
+The decorator returns the plain function. A keyword-only parameter is an option (`--since 24h`).
+"""
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, get_type_hints
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from sshhome.ban import Bans
+from sshhome.clock import Clock
+from sshhome.device import Device, Scalar
+from sshhome.errors import Internal
+from sshhome.grant import Privilege
+from sshhome.house import House
+from sshhome.param import Devices, ParamType, Scope, type_of
+from sshhome.session import Session, Sessions
+from sshhome.user import User, Users
+
+_Function = Callable[..., Awaitable[Any]]
+F = TypeVar("F", bound=_Function)
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One column of a table; in a narrow terminal the one with the lowest `keep` goes first.
+
+    A column that `wraps` breaks its lines before any column goes.
+    """
+
+    title: str
+    keep: int = 1
+    right: bool = False
+    wraps: bool = False
+
+
+class Table(msgspec.Struct, frozen=True):
+    """The human form of a list; a row that is one text alone is a heading. A cell may be `(text, tone)`.
+
+    Tones are `good`, `active`, `alert` and `dim`; colour is never the only sign.
+    """
+
+    columns: tuple[Column, ...]
+    rows: Sequence[Sequence[str | tuple[str, str]] | str]
+    empty: str = "nothing"
+
+
+#: A template over the device's fields, its state and the arguments, or a function of the result.
+Says = str | Callable[[Any], str | Table]
+
+
+class Param(msgspec.Struct, frozen=True):
+    """One argument of an order as its signature declares it."""
+
+    name: str
+    type: ParamType
+    says: str
+    default: Any = inspect.Parameter.empty
+    option: bool = False
+    flag: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Whether it must be given."""
+        return self.default is inspect.Parameter.empty
+
+    @property
+    def usage(self) -> str:
+        """How it is written: `TARGET`, `[LEVEL]`, `[--since DURATION]`."""
+        word = self.type.metavar
+        if self.option:
+            word = f"--{self.name.replace('_', '-')}" + ("" if self.flag else f" {word}")
+        if self.type.rest:
+            word += "…"
+        return word if self.required else f"[{word}]"
+
+
+class Order(msgspec.Struct, frozen=True):
+    """A registered order."""
+
+    name: str
+    needs: Privilege
+    says: Says
+    run: _Function
+    params: tuple[Param, ...]
+    summary: str
+
+    @property
+    def usage(self) -> str:
+        """The order with its params: `dim TARGET [BRIGHTNESS]`."""
+        return " ".join((self.name, *(param.usage for param in self.params)))
+
+    @property
+    def target(self) -> Param | None:
+        """The param that names devices, if there is one."""
+        return next((param for param in self.params if isinstance(param.type, Devices)), None)
+
+
+class Registry:
+    """All orders by name; names of two words, such as `ban list`, are found by both."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._orders: dict[str, Order] = {}
+
+    def add(self, order: Order) -> None:
+        """Take in an order; raises TypeError when the name is taken."""
+        if order.name in self._orders:
+            raise TypeError(f"two orders are named '{order.name}'")
+        self._orders[order.name] = order
+
+    def find(self, words: Sequence[str]) -> tuple[Order | None, int]:
+        """Return the order that these words begin with, and how many words its name takes."""
+        for count in (2, 1):
+            order = self._orders.get(" ".join(words[:count]).lower()) if len(words) >= count else None
+            if order is not None:
+                return order, count
+        return None, 0
+
+    def __iter__(self) -> Iterator[Order]:
+        """Yield all orders by name."""
+        return iter(sorted(self._orders.values(), key=lambda order: order.name))
+
+
+REGISTRY = Registry()
+
+
+def order(name: str, *, needs: Privilege, says: Says, registry: Registry = REGISTRY) -> Callable[[F], F]:
+    """Register a function as the order `name`; raises TypeError where signature and docstring do not agree."""
+
+    def register(function: F) -> F:
+        summary, documented = _docstring(name, function)
+        hints = get_type_hints(function, include_extras=True)
+        params = []
+        for parameter in list(inspect.signature(function).parameters.values())[1:]:
+            flag = hints[parameter.name] is bool
+            option = parameter.kind is inspect.Parameter.KEYWORD_ONLY
+            if parameter.name not in documented:
+                raise TypeError(f"order '{name}': the docstring does not tell of '{parameter.name}'")
+            says_of = documented.pop(parameter.name)
+            kind = type_of(hints[parameter.name])
+            params.append(Param(parameter.name, kind, says_of, parameter.default, option, flag))
+        if documented:
+            raise TypeError(
+                f"order '{name}': the docstring tells of '{next(iter(documented))}', the signature does not"
+            )
+        registry.add(Order(name, needs, says, function, tuple(params), summary))
+        return function
+
+    return register
+
+
+def _docstring(name: str, function: _Function) -> tuple[str, dict[str, str]]:
+    """Return the summary and what the docstring tells of each param, a line `param: what it is` each."""
+    text = inspect.getdoc(function)
+    if not text:
+        raise TypeError(f"order '{name}' has no docstring")
+    summary, *lines = text.splitlines()
+    told = (re.fullmatch(r"(\w+): (.+)", line) for line in lines)
+    return summary.rstrip("."), {match[1]: match[2] for match in told if match}
+
+
+@dataclass(slots=True)
+class Context:
+    """What an order may use: who gives it, and the parts of the house it works on.
+
+    `may_change` holds the ids that dispatch has authorized for this very order.
+    """
+
+    user: User
+    session: Session
+    house: House
+    users: Users
+    sessions: Sessions
+    bans: Bans
+    clock: Clock
+    timezone: ZoneInfo
+    house_name: str
+    scope: Scope
+    orders: Callable[[], Sequence[Order]]
+    audit: Callable[..., None]
+    may_change: frozenset[str] = frozenset()
+    wait: bool = True
+
+    def for_device(self, device: Device) -> "Context":
+        """Return the context of one call, which may change this device alone."""
+        return replace(self, may_change=frozenset({device.id}))
+
+    async def change(self, device: Device, **change: Scalar) -> Device:
+        """Change a device and return it as it echoes the change.
+
+        Raises Unavailable or NotConfirmed, and Internal for a device that was not authorized: there is no way
+        past the check in dispatch.
+        """
+        if device.id not in self.may_change:
+            raise Internal(f"{device.id} was not authorized for this order")
+        return await self.house.change(device.id, change, wait=self.wait)

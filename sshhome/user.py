@@ -1,0 +1,191 @@
+"""A user is one file in `authorized_users/`; a file is read again whenever it changes.
+
+A file with anything in it that is not understood is refused whole, loudly, and the user's old version stays.
+"""
+
+import difflib
+import os
+import re
+import stat
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from sshhome.errors import BadArguments, SiteError
+from sshhome.grant import Grant, Roles, parse_grant
+from sshhome.key import Key, parse_key
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
+
+LOGIN_NAME = re.compile(r"[a-z0-9_-]{1,32}", re.ASCII)
+_MAX_FILE = 256 * 1024
+
+
+class _UserFile(msgspec.Struct):
+    """The keys a user file may hold."""
+
+    name: str = ""
+    roles: list[str] = []
+    keys: list[str] = []
+    password: str = ""
+    require: str = "any"
+    grants: list[str | dict[str, Any]] = []
+
+
+class User(msgspec.Struct, frozen=True):
+    """Who may log in, with which keys or password, and what they may do; roles are flattened into the grants."""
+
+    login: str
+    name: str
+    roles: tuple[str, ...] = ()
+    keys: tuple[Key, ...] = ()
+    password: str = ""
+    grants: tuple[Grant, ...] = ()
+
+
+def check_login_name(login: str) -> str:
+    """Return the name if it is one a user can have; raises BadArguments otherwise."""
+    if not LOGIN_NAME.fullmatch(login):
+        raise BadArguments(f"'{login}' is no login name", "1 to 32 of a-z 0-9 _ -")
+    return login
+
+
+def parse_user(login: str, text: str, roles: Roles) -> User:
+    """Return the user that a file's text describes; raises SiteError naming the file, the key and the reason."""
+    file = f"authorized_users/{login}.toml"
+    try:
+        table = tomllib.loads(text)
+        for key in table:
+            if key not in _UserFile.__struct_fields__:
+                near = difflib.get_close_matches(key, _UserFile.__struct_fields__, 1, 0.5)
+                raise SiteError(f"{file}: unknown key '{key}'" + (f", did you mean '{near[0]}'?" if near else ""))
+        written = msgspec.convert(table, _UserFile)
+    except tomllib.TOMLDecodeError as error:
+        raise SiteError(f"{file}: {error}") from None
+    except msgspec.ValidationError as error:
+        raise SiteError(f"{file}: {error}") from None
+    if written.require != "any":
+        raise SiteError(f"{file}: require = '{written.require}' is not supported yet")
+    if written.password and not written.password.startswith("$argon2id$"):
+        raise SiteError(f"{file}: password must be an argon2id hash, made by `sshhome user passwd {login}`")
+    keys = []
+    for number, line in enumerate(written.keys, 1):
+        try:
+            keys.append(parse_key(line))
+        except SiteError as error:
+            raise SiteError(f"{file}: keys, line {number}: {error.message}") from None
+    grants: list[Grant] = []
+    for role in written.roles:
+        try:
+            grants += roles[role]
+        except KeyError:
+            known = ", ".join(roles.names())
+            raise SiteError(f"{file}: no role '{role}'; there are {known}") from None
+    grants += (parse_grant(grant, file) for grant in written.grants)
+    return User(login, written.name or login, tuple(written.roles), tuple(keys), written.password, tuple(grants))
+
+
+#: What tells one version of a file from another without reading it.
+_Version = tuple[int, int, int]
+
+
+class Users:
+    """All users of a site, each as fresh as its file."""
+
+    def __init__(self, folder: Path, roles: Roles, refused: Callable[[SiteError], None] = lambda _: None) -> None:
+        """Read from `folder`; `refused` is told once of each version of a file that is not understood."""
+        self.folder = folder
+        self.roles = roles
+        self._refused = refused
+        self._known: dict[str, tuple[_Version, User | None]] = {}
+
+    def get(self, login: str) -> User | None:
+        """Return the user as the file has it now, or None; costs one stat(2) when nothing has changed."""
+        if not LOGIN_NAME.fullmatch(login):
+            return None
+        path = self.folder / f"{login}.toml"
+        try:
+            info = os.stat(path)  # noqa: PTH116 (half the cost of Path.stat, on the road of every order)
+        except FileNotFoundError:
+            self._known.pop(login, None)
+            return None
+        except OSError as error:
+            self._refused(SiteError(f"authorized_users/{login}.toml: {error.strerror}"))
+            return None
+        version = (info.st_mtime_ns, info.st_size, info.st_ino)
+        known = self._known.get(login)
+        if known is None or known[0] != version:
+            old = known[1] if known else None
+            self._known[login] = known = (version, self._read(login, path, info) or old)
+        return known[1]
+
+    def _read(self, login: str, path: Path, info: os.stat_result) -> User | None:
+        try:
+            if not stat.S_ISREG(info.st_mode) or info.st_size > _MAX_FILE:
+                raise SiteError(f"authorized_users/{login}.toml: not a file of a sensible size")
+            return parse_user(login, path.read_text(encoding="utf-8"), self.roles)
+        except (OSError, UnicodeDecodeError) as error:
+            self._refused(SiteError(f"authorized_users/{login}.toml: {error}"))
+        except SiteError as error:
+            self._refused(error)
+        return None
+
+    def __iter__(self) -> Iterator[User]:
+        """Yield every user whose file is understood, by login name."""
+        for login in self.names():
+            if (user := self.get(login)) is not None:
+                yield user
+
+    def names(self) -> list[str]:
+        """Return the login names for which there is a file, understood or not."""
+        if not self.folder.is_dir():
+            return []
+        names = (path.name.removesuffix(".toml") for path in self.folder.glob("*.toml"))
+        return sorted(name for name in names if LOGIN_NAME.fullmatch(name))
+
+    @property
+    def any_password(self) -> bool:
+        """Whether any user can log in by password, and so whether the method is offered to all."""
+        return any(user.password for user in self)
+
+    # -- writing: what the command line changes, keeping the owner's own comments and order ---------------------------
+
+    def edit(self, login: str, change: Callable[["TOMLDocument"], None], *, new: bool = False) -> User:
+        """Apply a change to a user's file and return the new user; a change that makes it wrong is not written.
+
+        Raises BadArguments when the user does not exist, or with `new` when it does.
+        """
+        import tomlkit  # noqa: PLC0415 (40 ms that only who writes users pays)
+
+        path = self.folder / f"{check_login_name(login)}.toml"
+        if new == path.exists():
+            raise BadArguments(f"user '{login}' {'exists already' if new else 'does not exist'}")
+        document = tomlkit.document() if new else tomlkit.parse(path.read_text(encoding="utf-8"))
+        change(document)
+        text = tomlkit.dumps(document)
+        user = parse_user(login, text, self.roles)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(path, text)
+        return user
+
+    def remove(self, login: str) -> None:
+        """Delete a user's file; raises BadArguments when there is none."""
+        try:
+            (self.folder / f"{check_login_name(login)}.toml").unlink()
+        except FileNotFoundError:
+            raise BadArguments(f"user '{login}' does not exist") from None
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a file at once, readable by its owner alone, so that a reader never sees half of it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(name).replace(path)

@@ -1,0 +1,1 @@
+"""Tests of sshhome.backends, a file each."""

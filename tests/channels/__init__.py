@@ -1,0 +1,1 @@
+"""Tests of sshhome.channels, a file each."""

@@ -1,0 +1,1 @@
+"""Tests of sshhome.orders, a file each."""

@@ -1,0 +1,1 @@
+"""Tests of sshhome.stores, a file each."""
