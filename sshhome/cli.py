@@ -78,7 +78,8 @@ async def _serve(site: app.Site, listen: tuple[str, ...], *hints: str) -> None:
         for address in addresses:
             click.echo(f"listening on {address}")
         host, port = config.split_address(addresses[0])
-        user = next(iter(site.users.names()), "home")
+        admins = [user.login for user in site.users if "admin" in user.roles]
+        user = next(iter([*admins, *site.users.names()]), "home")
         for line in hints or (f"try: ssh -p {port} {user}@{host}",):
             click.echo(line.format(host=host, port=port))
         sys.stdout.flush()

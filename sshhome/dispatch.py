@@ -447,7 +447,7 @@ def _texts(order: Order, words: Sequence[Word]) -> dict[str, str]:
             texts[places.pop(0).name] = word.text
     missing = next((param for param in order.params if param.required and param.name not in texts), None)
     if missing is not None:
-        raise BadArguments(f"'{order.name}' needs {missing.type.metavar}, {missing.says}", f"usage: {order.usage}")
+        raise BadArguments(f"'{order.name}' needs {missing.word}, {missing.says}", f"usage: {order.usage}")
     return texts
 
 

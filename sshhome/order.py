@@ -78,9 +78,14 @@ class Param(msgspec.Struct, frozen=True):
         return self.default is inspect.Parameter.empty
 
     @property
+    def word(self) -> str:
+        """What stands for it in the usage."""
+        return self.type.metavar or self.name.upper()
+
+    @property
     def usage(self) -> str:
         """How it is written: `TARGET`, `[LEVEL]`, `[--since DURATION]`."""
-        word = self.type.metavar
+        word = self.word
         if self.option:
             word = f"--{self.name.replace('_', '-')}" + ("" if self.flag else f" {word}")
         if self.type.rest:

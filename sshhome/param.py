@@ -35,9 +35,12 @@ class Scope(msgspec.Struct):
 
 
 class ParamType:
-    """How text becomes a value; `rest` takes all words that are left, `dependent` needs the device first."""
+    """How text becomes a value; `rest` takes all words that are left, `dependent` needs the device first.
 
-    metavar = "TEXT"
+    `metavar` stands for it in the usage; the param's own name does where it is empty.
+    """
+
+    metavar = ""
     rest = False
     dependent = False
 
@@ -59,8 +62,8 @@ EVERYTHING: Any = object()
 class Text(ParamType):
     """Any word, or with `rest` all words that are left."""
 
-    def __init__(self, metavar: str = "TEXT", *, rest: bool = False) -> None:
-        """Call it `metavar` in the help."""
+    def __init__(self, metavar: str = "", *, rest: bool = False) -> None:
+        """Call it `metavar` in the usage."""
         self.metavar = metavar
         self.rest = rest
 
@@ -75,8 +78,6 @@ class Secret(Text):
 
 class Number(ParamType):
     """A whole number of at least 0."""
-
-    metavar = "NUMBER"
 
     def parse(self, text: str, scope: Scope) -> int:  # noqa: ARG002
         """Return the number."""
@@ -187,7 +188,6 @@ class Of(ParamType):
     def __init__(self, attribute: str) -> None:
         """Take values of this attribute."""
         self.attribute = attribute
-        self.metavar = attribute.upper()
 
     def parse(self, text: str, scope: Scope) -> Scalar:
         """Return the canonical value, relative ones counted from where the device is now."""

@@ -1,0 +1,44 @@
+"""What the README and the guides show is what happens."""
+
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from sshhome import app
+from tests.client import Door, run
+
+ROOT = Path(__file__).parent.parent
+
+
+async def test_readme_shows_what_happens(door: Door) -> None:
+    """Every ssh line of the README answers what stands below it."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\$ ssh -p 2222 home@127.0.0.1 (.+)\n((?:(?!\$ |```).*\n)+)", text, re.MULTILINE)
+    assert len(shown) >= 6
+    for words, expected in shown:
+        answer = await door.ask("home", " ".join(shlex.split(words)))
+        assert answer.out + answer.err == expected, words
+
+
+def test_example_user_is_understood(tmp_path: Path) -> None:
+    """The example user file is a user as it stands."""
+    folder = tmp_path / "authorized_users"
+    folder.mkdir()
+    shutil.copy(ROOT / "authorized_users" / "guest.toml.example", folder / "anna.toml")
+    site = app.Site(tmp_path)
+    assert site.check() == []
+    assert [user.login for user in site.users] == ["anna"]
+
+
+async def test_new_order_is_one_new_file(tmp_path: Path) -> None:
+    """The order of the guide works as one file put into the orders folder, and nothing else touched."""
+    guide = (ROOT / "docs" / "add-an-order.md").read_text(encoding="utf-8")
+    block = re.search(r"```python\n(.*?)```", guide, re.DOTALL)
+    assert block is not None
+    shutil.copytree(ROOT / "sshhome", tmp_path / "sshhome", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "sshhome" / "orders" / "blink.py").write_text(block[1], encoding="utf-8")
+    answer = await run(sys.executable, "-P", "-m", "sshhome", "orders", environment={"PYTHONPATH": str(tmp_path)})
+    assert answer.err == ""
+    assert "## blink\n\n    blink TARGET [TIMES]\n" in answer.out
