@@ -32,9 +32,6 @@ from sshhome.user import Users
 
 BACKENDS: Mapping[str, type[Backend]] = {"simulated": SimulatedBackend}
 
-#: Seconds between two looks at the user files of those who are connected.
-_WATCH_EVERY = 0.5
-
 
 class Site:
     """One directory, one house: what its files say, before anything runs."""
@@ -161,23 +158,11 @@ async def running(
         )
         stack.push_async_callback(server.close)
         addresses = await server.listen(listen or site.config.listen, host_keys)
-        watch = asyncio.create_task(_end_removed(sessions, users))
+        watch = asyncio.create_task(server.watch_users())
         stack.callback(watch.cancel)
         audit.write("server.started", version=__version__, listen=addresses)
         stack.callback(audit.write, "server.stopped")
         yield server, addresses
-
-
-async def _end_removed(sessions: Sessions, users: Users) -> None:
-    """End the sessions of users whose file is gone, and of keys that are no longer in it."""
-    while True:
-        await asyncio.sleep(_WATCH_EVERY)
-        for session in sessions:
-            user = users.get(session.login.user)
-            if user is None:
-                session.end("your user was removed")
-            elif session.login.key and all(key.fingerprint != session.login.key for key in user.keys):
-                session.end("your key was removed")
 
 
 def warm_up() -> None:

@@ -83,7 +83,7 @@ class Attribute(msgspec.Struct, frozen=True):
             return "unknown"
         if isinstance(value, bool):
             return "on" if value else "off"
-        return f"{value:g} {self.unit}".strip() if isinstance(value, int | float) else str(value)
+        return f"{round(value, 1):g} {self.unit}".strip() if isinstance(value, int | float) else str(value)
 
 
 def _settable(name: str, kind: type, unit: str = "", low: float = 0, high: float = 0) -> Attribute:

@@ -207,7 +207,7 @@ class Dispatch:
             outcome = Outcome(error=_incident(trace, error))
         finally:
             self._write_audit(session, trace, outcome, started)
-        self._count_unknown(session, outcome)
+        outcome = self._count_unknown(session, outcome)
         return msgspec.structs.replace(
             outcome, order=trace.order, json="--json" in common, wait="--no-wait" not in common
         )
@@ -324,11 +324,11 @@ class Dispatch:
             "sessions": lambda: [Suggestion(str(s.number), f"{s.login.user}, {s.channel}") for s in self.sessions],
         }
 
-    def _count_unknown(self, session: Session, outcome: Outcome) -> None:
+    def _count_unknown(self, session: Session, outcome: Outcome) -> Outcome:
         """Do what `bad_order` says to a session that gives an unknown order, or ten in a row."""
         if not isinstance(outcome.error, UnknownOrder):
             session.bad_orders = 0
-            return
+            return outcome
         session.bad_orders += 1
         if self.limits.bad_order == "ban":
             ban = self.bans.ban(session.login.source, "bad_order", outcome.error.message[:200], "an unknown order")
@@ -336,7 +336,8 @@ class Dispatch:
                 self.audit.write("ban.set", **msgspec.structs.asdict(ban))
         if self.limits.bad_order != "refuse" or session.bad_orders >= MAX_BAD_ORDERS:
             session.leaving = True
-            session.end("too many unknown orders")
+            return Outcome(error=UnknownOrder(outcome.error.message, "that was one too many, the session is closed"))
+        return outcome
 
     def _write_audit(self, session: Session, trace: _Trace, outcome: Outcome, started: float) -> None:
         error, login, status = outcome.error, session.login, outcome.status

@@ -14,7 +14,7 @@ from sshhome.order import Table
 from sshhome.summary import color, summary, whereabouts
 
 #: Narrower than this a wrapped column is no pleasure to read.
-_WRAPPED = 22
+_WRAPPED = 14
 _TONES = {"good": "green", "active": "bold yellow", "alert": "bold red", "dim": "dim"}
 
 

@@ -24,6 +24,8 @@ from sshhome.user import Users
 #: Seconds a refused client has to read why; after that, or once it has closed, the socket goes.
 _LINGER = 2.0
 _BACKLOG = 512
+#: Seconds between two looks at the user files of those who are connected.
+_WATCH_EVERY = 0.5
 
 
 class Server:
@@ -50,7 +52,7 @@ class Server:
         self.dispatch = dispatch
         self.audit = audit
         self.clock = clock
-        self.connections: set[Connection] = set()
+        self.visitors: set[Visitor] = set()
         self._per_source: Counter[str] = Counter()
         self._listeners: list[asyncio.Server] = []
 
@@ -81,13 +83,30 @@ class Server:
         for listener in self._listeners:
             listener.close()
         await self.dispatch.settle()
-        for connection in list(self.connections):
-            connection.disconnect(asyncssh.DISC_BY_APPLICATION, "the house is closing its door")
-        waiting = [asyncio.ensure_future(connection.wait_closed()) for connection in self.connections]
+        connections = [visitor.connection for visitor in self.visitors]
+        for visitor in list(self.visitors):
+            visitor.end("the house is closing its door")
+        waiting = [asyncio.ensure_future(connection.wait_closed()) for connection in connections]
         if waiting:
             await asyncio.wait(waiting, timeout=_LINGER)
-        for connection in list(self.connections):
+        for connection in connections:
             connection.abort()
+
+    async def watch_users(self) -> None:
+        """End the connections of users whose file is gone, and of keys that are no longer in it, for ever."""
+        while True:
+            await asyncio.sleep(_WATCH_EVERY)
+            for visitor in list(self.visitors):
+                if visitor.login is not None and (reason := self._removed(visitor.login)):
+                    visitor.end(reason)
+
+    def _removed(self, login: Login) -> str:
+        user = self.users.get(login.user)
+        if user is None:
+            return "your user was removed"
+        if login.key and all(key.fingerprint != login.key for key in user.keys):
+            return "your key was removed"
+        return ""
 
     def refusal(self, address: str) -> str:
         """Return why an address may not connect now, or nothing."""
@@ -178,10 +197,12 @@ def disconnect_message(code: int, reason: str) -> bytes:
 class Visitor(asyncssh.SSHServer):
     """Somebody at the door: asyncssh's callbacks of one connection, and the gate that decides about the login."""
 
+    connection: Connection
+
     def __init__(self, server: Server) -> None:
         """Know nobody yet."""
         self._server = server
-        self._connection: Connection | None = None
+        self._passwords: bool | None = None
         self._left: Callable[[], None] = lambda: None
         self._address = ""
         self._unknown = ""
@@ -194,17 +215,16 @@ class Visitor(asyncssh.SSHServer):
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         """Note where the connection comes from."""
         assert isinstance(conn, Connection)  # noqa: S101 (the doorstep makes no other)
-        self._connection = conn
+        self.connection = conn
         conn.gate = self
         self._address = address_of(conn.get_extra_info("peername")[0])
         self._left = self._server.arrived(self._address)
-        self._server.connections.add(conn)
+        self._server.visitors.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncssh's own signature)
         """Count out; a connection that only ever asked as somebody who does not exist is one failure."""
         self._left()
-        if self._connection is not None:
-            self._server.connections.discard(self._connection)
+        self._server.visitors.discard(self)
         if self.login is None and self._unknown and not self._counted:
             self.failed(self._unknown, "unknown user")
 
@@ -220,7 +240,9 @@ class Visitor(asyncssh.SSHServer):
 
     def password_auth_supported(self) -> bool:
         """Offer passwords to everyone as soon as anyone has one, so that the offer tells nothing of a user."""
-        return self._server.users.any_password
+        if self._passwords is None:
+            self._passwords = self._server.users.any_password
+        return self._passwords
 
     def kbdint_auth_supported(self) -> bool:
         """Offer no keyboard-interactive: clients would try a wrong password twice."""
@@ -282,7 +304,7 @@ class Visitor(asyncssh.SSHServer):
     def _open_session(self, channel: str) -> Session:
         assert self.login is not None  # noqa: S101 (no channel opens before the login)
         server = self._server
-        session = server.sessions.open(self.login, channel, server.clock.now(), self._end)
+        session = server.sessions.open(self.login, channel, server.clock.now(), self.end)
         server.audit.write(
             "session.opened",
             user=self.login.user,
@@ -298,7 +320,6 @@ class Visitor(asyncssh.SSHServer):
         server.sessions.close(session)
         server.audit.write("session.closed", user=session.login.user, session=session.number, orders=session.orders)
 
-    def _end(self, reason: str) -> None:
+    def end(self, reason: str) -> None:
         """Close the connection with a reason; what a channel still has to say is sent first."""
-        if self._connection is not None:
-            self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, reason)
+        self.connection.disconnect(asyncssh.DISC_BY_APPLICATION, reason)

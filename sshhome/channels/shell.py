@@ -28,6 +28,8 @@ _STYLE = Style.from_dict({"prompt": "bold", "completion-menu.meta": "italic"})
 _DEPTHS = {"": ColorDepth.DEPTH_1_BIT, "standard": ColorDepth.DEPTH_4_BIT, "truecolor": ColorDepth.DEPTH_24_BIT}
 #: Lines of history kept for each user while the server runs.
 _MOST_HISTORY = 1000
+#: States of a line kept for undo.
+_MOST_UNDO = 100
 #: Rows of the completion menu.
 _MENU = 8
 _history: dict[str, InMemoryHistory] = {}
@@ -131,6 +133,8 @@ class _Shell(_Reader):
     def _cut(self, buffer: Buffer) -> None:
         if len(buffer.text) > self._most:
             buffer.text = buffer.text[: self._most]
+        # prompt_toolkit remembers every state of the line without bound.
+        del buffer._undo_stack[:-_MOST_UNDO]  # noqa: SLF001
 
     async def _give_interruptibly(self, line: str) -> None:
         """Run a line; ^C ends the waiting, not the order, and other keys are kept for the next prompt."""
@@ -197,6 +201,10 @@ def _keys() -> KeyBindings:
     @keys.add("c-l")
     def _(event: KeyPressEvent) -> None:
         event.app.renderer.clear()
+
+    # A repeat count would let one key press insert gigabytes, and a recorded macro grow without end.
+    for nothing in (*(("escape", digit) for digit in "0123456789-"), ("c-x", "(")):
+        keys.add(*nothing)(lambda _: None)
 
     @keys.add(Keys.BracketedPaste)
     def _(event: KeyPressEvent) -> None:

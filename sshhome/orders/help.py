@@ -33,7 +33,8 @@ def _helps(helps: Sequence[OrderHelp] | OrderHelp) -> str | Table:
         lines.append(f"  needs the {helps.needs} privilege")
         return "\n".join(lines)
     return Table(
-        (Column("order", keep=9), Column("what it does", keep=8, wraps=True)), [(h.usage, h.summary) for h in helps]
+        (Column("order", keep=9, wraps=True), Column("what it does", keep=8, wraps=True)),
+        [(h.usage, h.summary) for h in helps],
     )
 
 
