@@ -44,6 +44,10 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
         "mac_algs": ["hmac-sha2-512-etm@openssh.com", "hmac-sha2-256-etm@openssh.com"],
     }
 }
+#: What dropbear needs besides, and nobody else is offered: it has neither GCM nor encrypt-then-MAC, and sends its first
+#: key exchange packet on a guess, which asyncssh judges by dropbear's rule and not by that of RFC 4253 §7.
+_DROPBEAR_MAC = b"hmac-sha2-256"
+_DROPBEAR_GUESS = b"kexguess2@matt.ucc.asn.au"
 ALGORITHMS["strict"] = ALGORITHMS["compat"] | {"kex_algs": ["mlkem768x25519-sha256"]}
 
 
@@ -138,6 +142,20 @@ class Connection(asyncssh.SSHServerConnection):
         if len(self._inpbuf) > _READ_HIGH and self._transport and not self._read_paused:
             self._read_paused = True
             self._transport.pause_reading()
+
+    def _send_kexinit(self) -> None:
+        """Offer our algorithms; the client's version is known by now (RFC 4253 §4.2 comes before §7.1)."""
+        if self._is_dropbear and b"curve25519-sha256" in self._kex_algs and _DROPBEAR_MAC not in self._mac_algs:
+            self._mac_algs = [*self._mac_algs, _DROPBEAR_MAC]
+        super()._send_kexinit()
+
+    def _get_extra_kex_algs(self) -> list[bytes]:
+        extra = super()._get_extra_kex_algs()
+        return [*extra, _DROPBEAR_GUESS] if self._is_dropbear else extra
+
+    @property
+    def _is_dropbear(self) -> bool:
+        return self._client_version.startswith(b"SSH-2.0-dropbear")
 
     def _finish_recv_packet(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (asyncssh's own signature)
         super()._finish_recv_packet(*args, **kwargs)
