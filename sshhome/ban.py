@@ -9,7 +9,6 @@ import msgspec
 
 from sshhome.clock import Clock
 from sshhome.config import BanRules
-from sshhome.errors import SiteError
 from sshhome.quantity import span
 from sshhome.store import BanRecord, Failure, Store
 
@@ -45,17 +44,14 @@ class Bans:
     """Failed logins and bans by source: in memory for the look-up, in the store so that a restart forgets nothing."""
 
     def __init__(self, rules: BanRules, clock: Clock, store: Store, chance: random.Random | None = None) -> None:
-        """Start empty; `load` brings back what the store holds. Raises SiteError for a bad `never` network."""
+        """Start empty; `load` brings back what the store holds."""
         self._rules = rules
         self._clock = clock
         self._store = store
         self._chance = chance or random.Random()  # noqa: S311 (jitter, not a secret)
         self._bans: dict[str, _Live] = {}
         self._failures: dict[str, deque[tuple[float, str]]] = {}
-        try:
-            self._never = [ipaddress.ip_network(network) for network in rules.never]
-        except ValueError as error:
-            raise SiteError(f"sshhome.toml: bans.never: {error}") from None
+        self._never = [ipaddress.ip_network(network) for network in rules.never]
 
     async def load(self) -> None:
         """Bring back bans and recent failures; each keeps just the time it had left."""

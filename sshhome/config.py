@@ -1,6 +1,7 @@
 """`sshhome.toml` and its defaults: every key is optional, a wrong one is an error that names it."""
 
 import difflib
+import ipaddress
 import os
 import tomllib
 import zoneinfo
@@ -113,7 +114,9 @@ def parse(text: str) -> Config:
         table = tomllib.loads(text)
         _known_keys(table, Config, "")
         config = msgspec.convert(table, Config, dec_hook=_unit)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except RecursionError:
+        raise SiteError("sshhome.toml: nested too deeply") from None
+    except (ValueError, msgspec.ValidationError) as error:
         raise SiteError(f"sshhome.toml: {error}") from None
     for path, choices in _CHOICES.items():
         section, _, key = path.partition(".")
@@ -122,13 +125,24 @@ def parse(text: str) -> Config:
     for key in Limits.__struct_fields__:
         if key != "bad_order" and getattr(config.limits, key) <= 0:
             raise SiteError(f"sshhome.toml: limits.{key} must be more than 0")
-    if config.bans.max_failures < 1 or config.bans.factor < 1:
-        raise SiteError("sshhome.toml: bans.max_failures and bans.factor must be at least 1")
+    for key in ("window", "first", "longest"):
+        if getattr(config.bans, key) <= 0:
+            raise SiteError(f"sshhome.toml: bans.{key} must be more than 0")
+    if config.bans.max_failures < 1 or not 1 <= config.bans.factor <= 1000:
+        raise SiteError("sshhome.toml: bans.max_failures must be at least 1, and bans.factor 1 to 1000")
+    for network in config.bans.never:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise SiteError(f"sshhome.toml: bans.never: {error}") from None
     for address in config.listen:
-        split_address(address)
+        try:
+            split_address(address)
+        except SiteError as error:
+            raise SiteError(f"sshhome.toml: {error.message}") from None
     try:
         timezone(config)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         raise SiteError(f"sshhome.toml: house.timezone: no zone '{config.house.timezone}'") from None
     return config
 
@@ -143,11 +157,14 @@ def split_address(address: str) -> tuple[str, int]:
 
 def timezone(config: Config) -> zoneinfo.ZoneInfo:
     """Return the house's zone: the configured one, else the system's, else UTC."""
-    name = config.house.timezone or os.environ.get("TZ", "")
-    if not name:
-        target = os.path.realpath("/etc/localtime")
-        name = target.partition("zoneinfo/")[2] or "UTC"
-    return zoneinfo.ZoneInfo(name)
+    if config.house.timezone:
+        return zoneinfo.ZoneInfo(config.house.timezone)
+    for name in (os.environ.get("TZ", ""), os.path.realpath("/etc/localtime").partition("zoneinfo/")[2]):
+        try:
+            return zoneinfo.ZoneInfo(name)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            continue
+    return zoneinfo.ZoneInfo("UTC")
 
 
 def show(config: Config) -> str:
@@ -163,7 +180,9 @@ def show(config: Config) -> str:
 
 
 def _plain(value: object) -> str:
-    return quantity.span(value) if isinstance(value, Duration) else msgspec.json.encode(value).decode()
+    if isinstance(value, Duration):
+        return quantity.span(value)
+    return msgspec.json.encode(value, enc_hook=int).decode()
 
 
 def _unit(kind: type, value: object) -> object:
@@ -181,10 +200,13 @@ def _unit(kind: type, value: object) -> object:
 def _known_keys(table: dict[str, Any], struct: type[msgspec.Struct], path: str) -> None:
     """Refuse a key that does not exist, naming the nearest one that does."""
     for field in msgspec.structs.fields(struct):
-        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
-            inner = table.get(field.name)
-            if isinstance(inner, dict):
-                _known_keys(inner, field.type, f"{path}{field.name}.")
+        inner = table.get(field.name)
+        if isinstance(inner, dict) and isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            _known_keys(inner, field.type, f"{path}{field.name}.")
+    if struct is Config and isinstance(table.get("roles"), dict):
+        for name, role in table["roles"].items():
+            if isinstance(role, dict):
+                _known_keys(role, Role, f"roles.{name}.")
     for key in table:
         if f"{path}{key}" in NOT_YET:
             raise SiteError(f"sshhome.toml: {path}{key} is not supported yet")

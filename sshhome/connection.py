@@ -41,6 +41,16 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
             "aes192-ctr",
             "aes128-ctr",
         ],
+        "signature_algs": [
+            "ssh-ed25519",
+            "ecdsa-sha2-nistp256",
+            "ecdsa-sha2-nistp384",
+            "ecdsa-sha2-nistp521",
+            "sk-ssh-ed25519@openssh.com",
+            "sk-ecdsa-sha2-nistp256@openssh.com",
+            "rsa-sha2-512",
+            "rsa-sha2-256",
+        ],
         "mac_algs": ["hmac-sha2-512-etm@openssh.com", "hmac-sha2-256-etm@openssh.com"],
     }
 }
@@ -236,6 +246,10 @@ class Connection(asyncssh.SSHServerConnection):
     async def validate_public_key(self, username: str, key_data: bytes, msg: bytes, signature: bytes) -> bool:
         """Check a signed login, which counts, or answer a question about a key (no message), which does not."""
         check = super().validate_public_key(username, key_data, msg, signature)
+        if _is_sha1(signature):
+            # asyncssh advertises the signature algorithms it is told to, and verifies all it knows.
+            check.close()
+            check = _no()
         if msg:
             return await self._attempt(username, "publickey", key_data, check)
         self._probes += 1
@@ -276,6 +290,15 @@ class Connection(asyncssh.SSHServerConnection):
             self.send_userauth_failure(False)
             return
         await super().send_userauth_success()
+
+
+def _is_sha1(signature: bytes) -> bool:
+    """Return whether a signature names `ssh-rsa`, which is RSA with SHA-1 (RFC 8332 §1)."""
+    return signature.startswith(b"\0\0\0\x07ssh-rsa")
+
+
+async def _no() -> bool:
+    return False
 
 
 def _too_many(reason: str) -> asyncssh.DisconnectError:

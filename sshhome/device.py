@@ -57,22 +57,25 @@ class Attribute(msgspec.Struct, frozen=True):
             if word not in self.options:
                 raise BadArguments(f"{self.title} must be one of {self.accepts}")
             return word
+        if self.type is str:
+            raise BadArguments(f"{self.title} cannot be set by hand")
         if self.type is bool:
             words = {**_WORDS.get(self.name, {}), **_YES}
             if word not in words:
                 raise BadArguments(f"{self.title} must be {self.accepts}")
             return words[word]
         if self.name in _WORDS and word in _WORDS[self.name]:
-            return self._bounded(self.high if _WORDS[self.name][word] else self.low)
+            return self.bounded(self.high if _WORDS[self.name][word] else self.low)
         sign, size, unit = quantity.number(word)
+        signed = -size if sign == "-" else size
         if sign and (sign == "+" or self.low >= 0):
             # A signed number is a step from where the device is now, except where negative values exist.
-            step = size * 5 / 9 if unit in {"f", "°f"} else quantity.convert(size, unit, self.unit)
             now = current if isinstance(current, int | float) else self.low
-            return self._bounded(min(max(now + (step if sign == "+" else -step), self.low), self.high))
-        return self._bounded(quantity.convert(-size if sign == "-" else size, unit, self.unit))
+            return self.bounded(min(max(quantity.step(now, signed, unit, self.unit), self.low), self.high))
+        return self.bounded(quantity.convert(signed, unit, self.unit))
 
-    def _bounded(self, value: float) -> Scalar:
+    def bounded(self, value: float) -> Scalar:
+        """Return a canonical value, rounded to what the attribute holds; raises BadArguments when out of bounds."""
         if not self.low <= value <= self.high:
             raise BadArguments(f"{self.title} must be {self.accepts}")
         return round(value) if self.type is int else round(value, 2)

@@ -28,7 +28,8 @@ class Privilege(StrEnum):
 #: Conditions the contract names and this version cannot check: a grant with one is refused, never half obeyed.
 CONDITIONS = frozenset({"when", "values", "from", "house", "step_up", "uses", "until"})
 
-_SCOPE = re.compile(r"@?[a-z0-9_*?.\[\]!-]{1,128}")
+_PART = r"[a-z0-9_*?\[\]!-]{1,64}"
+_SCOPE = re.compile(rf"\*|@[a-z0-9_-]{{1,64}}|{_PART}\.{_PART}")
 
 _COMFORT = ("read", *(f"control:{kind}.*" for kind in ("light", "switch", "fan", "media_player", "scene")))
 

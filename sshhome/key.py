@@ -19,20 +19,19 @@ from sshhome.errors import SiteError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: Signature keys that asyncssh verifies and that are worth trusting; no DSA.
-KEY_TYPES = frozenset(
-    {
-        "ssh-ed25519",
-        "ecdsa-sha2-nistp256",
-        "ecdsa-sha2-nistp384",
-        "ecdsa-sha2-nistp521",
-        "ssh-rsa",
-        "sk-ssh-ed25519@openssh.com",
-        "sk-ecdsa-sha2-nistp256@openssh.com",
-    }
-)
+#: Signature keys that asyncssh verifies and that are worth trusting, no DSA, with the number of fields in wire format.
+_FIELDS = {
+    "ssh-ed25519": 2,
+    "ecdsa-sha2-nistp256": 3,
+    "ecdsa-sha2-nistp384": 3,
+    "ecdsa-sha2-nistp521": 3,
+    "ssh-rsa": 3,
+    "sk-ssh-ed25519@openssh.com": 3,
+    "sk-ecdsa-sha2-nistp256@openssh.com": 4,
+}
+KEY_TYPES = frozenset(_FIELDS)
 _MIN_RSA_BITS = 2048
-_OPTION = re.compile(r'([A-Za-z-]+)(?:="((?:[^"\\]|\\.)*)")?(,|\s+|$)')
+_OPTION = re.compile(r'([A-Za-z0-9-]+)(?:="((?:[^"\\]|\\.)*)")?(,|\s+|$)')
 #: Options of OpenSSH that this version knows of but does not enforce yet: refused by name.
 _NOT_YET = frozenset({"command", "principals", "cert-authority", "verify-required", "no-touch-required"})
 
@@ -84,9 +83,9 @@ def parse_key(line: str) -> Key:
         fields = list(_fields(blob))
     except (binascii.Error, struct.error, ValueError):
         raise SiteError("the key's base64 is damaged") from None
-    if not fields or fields[0] != kind.encode():
+    if len(fields) != _FIELDS[kind] or fields[0] != kind.encode() or not all(fields):
         raise SiteError("the key's base64 is not of the type the line names")
-    if kind == "ssh-rsa" and (len(fields) != 3 or int.from_bytes(fields[2], "big").bit_length() < _MIN_RSA_BITS):
+    if kind == "ssh-rsa" and int.from_bytes(fields[2], "big").bit_length() < _MIN_RSA_BITS:
         raise SiteError(f"an RSA key needs at least {_MIN_RSA_BITS} bits")
     return _restricted(Key(kind, blob, comment.strip()), options)
 

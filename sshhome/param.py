@@ -247,7 +247,7 @@ class Colour(ParamType):
             if not device.can_set(name):
                 can = "white only" if device.can_set("color_temperature") else "colours only"
                 raise BadArguments(f"{device.id} shows {can}, not '{text}'")
-            device.attributes[name].parse(f"{value:g}")
+            device.attributes[name].bounded(value)
         return {name: round(value) for name, value in change.items()}
 
     def suggest(self, scope: Scope) -> Iterable[Suggestion]:
@@ -255,7 +255,10 @@ class Colour(ParamType):
         if scope.device is None or scope.device.can_set("hue"):
             yield from (Suggestion(name) for name in quantity.COLORS)
         if scope.device is None or scope.device.can_set("color_temperature"):
-            yield from (Suggestion(name, f"{kelvin} K") for name, kelvin in quantity.WHITES.items())
+            white = (scope.device.attributes if scope.device else ATTRIBUTES)["color_temperature"]
+            for name, kelvin in quantity.WHITES.items():
+                if white.low <= kelvin <= white.high:
+                    yield Suggestion(name, f"{kelvin} K")
 
 
 def _device(scope: Scope) -> Device:

@@ -66,6 +66,16 @@ def convert(value: float, given: str, unit: str) -> float:
     raise BadArguments(f"'{given}' is not a unit for {unit or 'a plain number'}")
 
 
+def step(now: float, size: float, given: str, unit: str) -> float:
+    """Return the canonical value that lies a step, written in some unit, from another."""
+    if given in {"f", "°f"} and unit == "°C":
+        return now + size * 5 / 9
+    if given in {"mired", "mireds"} and unit == "K" and now > 0:
+        # Mireds are reciprocal: the same step is wider in kelvin the cooler the light is.
+        return 1_000_000 / max(1_000_000 / now + size, 1)
+    return now + convert(size, given, unit)
+
+
 def color(text: str) -> dict[str, float]:
     """Return `{"hue", "saturation"}` or `{"color_temperature"}` for a name, `#rrggbb`, `2700k` or `153mired`."""
     word = " ".join(text.lower().replace("_", " ").split())

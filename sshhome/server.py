@@ -17,9 +17,10 @@ from sshhome.config import Config, split_address
 from sshhome.connection import Connection, options
 from sshhome.dispatch import Dispatch
 from sshhome.errors import SiteError
+from sshhome.key import Key
 from sshhome.password import Passwords
 from sshhome.session import Login, Session, Sessions
-from sshhome.user import Users
+from sshhome.user import User, Users
 
 #: Seconds a refused client has to read why; after that, or once it has closed, the socket goes.
 _LINGER = 2.0
@@ -251,10 +252,12 @@ class Visitor(asyncssh.SSHServer):
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """Return whether this key may log this user in from here and now; asyncssh checks the signature."""
         user = self._server.users.get(username)
+        return user is not None and self._admitting(user, key.public_data) is not None
+
+    def _admitting(self, user: User, blob: bytes) -> Key | None:
+        """Return the first of a user's lines that admits a key from here and now; it is the one that binds."""
         now = self._server.clock.now()
-        return user is not None and any(
-            known.blob == key.public_data and known.admits(self._address, now) for known in user.keys
-        )
+        return next((key for key in user.keys if key.blob == blob and key.admits(self._address, now)), None)
 
     async def validate_password(self, username: str, password: str) -> bool:
         """Return whether this is the user's password; takes as long for a user who has none."""
@@ -291,7 +294,7 @@ class Visitor(asyncssh.SSHServer):
         known = server.users.get(user)
         if known is None:
             return False
-        line = next((known_key for known_key in known.keys if known_key.blob == key), None)
+        line = self._admitting(known, key)
         if key and line is None:
             return False
         name, comment = (line.fingerprint, line.comment) if line else ("", "")

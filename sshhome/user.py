@@ -65,9 +65,9 @@ def parse_user(login: str, text: str, roles: Roles) -> User:
                 near = difflib.get_close_matches(key, _UserFile.__struct_fields__, 1, 0.5)
                 raise SiteError(f"{file}: unknown key '{key}'" + (f", did you mean '{near[0]}'?" if near else ""))
         written = msgspec.convert(table, _UserFile)
-    except tomllib.TOMLDecodeError as error:
-        raise SiteError(f"{file}: {error}") from None
-    except msgspec.ValidationError as error:
+    except RecursionError:
+        raise SiteError(f"{file}: nested too deeply") from None
+    except (ValueError, msgspec.ValidationError) as error:
         raise SiteError(f"{file}: {error}") from None
     if written.require != "any":
         raise SiteError(f"{file}: require = '{written.require}' is not supported yet")
@@ -90,8 +90,8 @@ def parse_user(login: str, text: str, roles: Roles) -> User:
     return User(login, written.name or login, tuple(written.roles), tuple(keys), written.password, tuple(grants))
 
 
-#: What tells one version of a file from another without reading it.
-_Version = tuple[int, int, int]
+#: What tells one version of a file from another without reading it: the times of change, size and inode, or an error.
+_Version = tuple[int, ...]
 
 
 class Users:
@@ -111,26 +111,28 @@ class Users:
         path = self.folder / f"{login}.toml"
         try:
             info = os.stat(path)  # noqa: PTH116 (half the cost of Path.stat, on the road of every order)
+            version: _Version = (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino)
         except FileNotFoundError:
             self._known.pop(login, None)
             return None
         except OSError as error:
-            self._refused(SiteError(f"authorized_users/{login}.toml: {error.strerror}"))
-            return None
-        version = (info.st_mtime_ns, info.st_size, info.st_ino)
+            version = (error.errno or 0,)
         known = self._known.get(login)
         if known is None or known[0] != version:
             old = known[1] if known else None
-            self._known[login] = known = (version, self._read(login, path, info) or old)
+            self._known[login] = known = (version, self._read(login, path) or old)
         return known[1]
 
-    def _read(self, login: str, path: Path, info: os.stat_result) -> User | None:
+    def _read(self, login: str, path: Path) -> User | None:
         try:
+            info = path.stat()
             if not stat.S_ISREG(info.st_mode) or info.st_size > _MAX_FILE:
                 raise SiteError(f"authorized_users/{login}.toml: not a file of a sensible size")
             return parse_user(login, path.read_text(encoding="utf-8"), self.roles)
-        except (OSError, UnicodeDecodeError) as error:
-            self._refused(SiteError(f"authorized_users/{login}.toml: {error}"))
+        except UnicodeDecodeError:
+            self._refused(SiteError(f"authorized_users/{login}.toml: not UTF-8"))
+        except OSError as error:
+            self._refused(SiteError(f"authorized_users/{login}.toml: {error.strerror}"))
         except SiteError as error:
             self._refused(error)
         return None
@@ -165,7 +167,10 @@ class Users:
         path = self.folder / f"{check_login_name(login)}.toml"
         if new == path.exists():
             raise BadArguments(f"user '{login}' {'exists already' if new else 'does not exist'}")
-        document = tomlkit.document() if new else tomlkit.parse(path.read_text(encoding="utf-8"))
+        try:
+            document = tomlkit.document() if new else tomlkit.parse(path.read_text(encoding="utf-8"))
+        except (ValueError, OSError) as error:
+            raise SiteError(f"authorized_users/{login}.toml: {error}") from None
         change(document)
         text = tomlkit.dumps(document)
         user = parse_user(login, text, self.roles)

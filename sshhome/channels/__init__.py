@@ -184,7 +184,9 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
             text = text.replace("\r\n", "\n").replace("\n", "\r\n")
         channel.write(text, asyncssh.EXTENDED_DATA_STDERR if error else None)
         if channel.get_write_buffer_size() > self.dispatch.limits.slow_reader:
+            # The other side may never close the channel; our half ends all the same.
             channel.abort()
+            self.connection_lost(None)
 
     def answer(self, outcome: Outcome) -> int:
         """Send what an order answered, and return its status."""

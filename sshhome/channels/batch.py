@@ -53,7 +53,7 @@ class Lines:
             *lines, rest = (self._rest + text).split("\n")
             self._lines.extend(line[: self._most].rstrip("\r") for line in lines)
             self._rest = rest[: self._most]
-            self._size += sum(map(len, lines))
+            self._size += sum(len(line) + 1 for line in lines)
             if self._size > _HIGH:
                 self._channel.pause_reading()
         self._news.set()
@@ -63,7 +63,6 @@ class Lines:
         while True:
             while self._lines:
                 line = self._lines.popleft()
-                self._size -= len(line)
                 if not self._lines:
                     self._size = 0
                     self._channel.resume_reading()
