@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from sshhome.clock import Clock
-from sshhome.config import BanRules
+from sshhome.config import BanRules, never_networks
 from sshhome.quantity import span
 from sshhome.store import BanRecord, Failure, Store
 
@@ -44,14 +44,14 @@ class Bans:
     """Failed logins and bans by source: in memory for the look-up, in the store so that a restart forgets nothing."""
 
     def __init__(self, rules: BanRules, clock: Clock, store: Store, chance: random.Random | None = None) -> None:
-        """Start empty; `load` brings back what the store holds."""
+        """Start empty; `load` brings back what the store holds. Raises SiteError for a bad `never` network."""
         self._rules = rules
         self._clock = clock
         self._store = store
         self._chance = chance or random.Random()  # noqa: S311 (jitter, not a secret)
         self._bans: dict[str, _Live] = {}
         self._failures: dict[str, deque[tuple[float, str]]] = {}
-        self._never = [ipaddress.ip_network(network) for network in rules.never]
+        self._never = never_networks(rules)
 
     async def load(self) -> None:
         """Bring back bans and recent failures; each keeps just the time it had left."""
@@ -82,9 +82,10 @@ class Bans:
             return None
         source = source_of(address)
         now = self._clock.monotonic()
-        failures = self._failures.setdefault(source, deque())
+        # Put last, so that a full table forgets who was not heard of for longest.
+        failures = self._failures[source] = self._failures.pop(source, deque())
         failures.append((now, user))
-        while failures and failures[0][0] <= now - self._rules.window:
+        while failures[0][0] <= now - self._rules.window:
             failures.popleft()
         self._bound(self._failures)
         self._store.add_failure(Failure(source, user, self._clock.now()))
@@ -103,10 +104,16 @@ class Bans:
         # A source that stayed quiet for longer than its last ban, and than the window, starts anew.
         if last is not None and now - last.ends <= max(self._rules.window, last.record.until - last.record.at):
             count = last.record.count
-        length = min(self._rules.first * self._rules.factor ** min(count, 40), self._rules.longest)
+        length = float(self._rules.first)
+        for _ in range(count):
+            length *= self._rules.factor
+            if length >= self._rules.longest or self._rules.factor == 1:
+                break
+        length = min(length, self._rules.longest)
         length += length * _JITTER * self._chance.random()
         at = self._clock.now()
         record = BanRecord(source, at, at + length, count + 1, kind, evidence, rule)
+        self._bans.pop(source, None)
         self._bans[source] = _Live(record, now + length)
         self._bound(self._bans)
         self._failures.pop(source, None)

@@ -118,6 +118,12 @@ def parse(text: str) -> Config:
         raise SiteError("sshhome.toml: nested too deeply") from None
     except (ValueError, msgspec.ValidationError) as error:
         raise SiteError(f"sshhome.toml: {error}") from None
+    _check(config)
+    return config
+
+
+def _check(config: Config) -> None:
+    """Refuse values that fit their type and make no sense."""
     for path, choices in _CHOICES.items():
         section, _, key = path.partition(".")
         if getattr(getattr(config, section), key) not in choices:
@@ -130,11 +136,7 @@ def parse(text: str) -> Config:
             raise SiteError(f"sshhome.toml: bans.{key} must be more than 0")
     if config.bans.max_failures < 1 or not 1 <= config.bans.factor <= 1000:
         raise SiteError("sshhome.toml: bans.max_failures must be at least 1, and bans.factor 1 to 1000")
-    for network in config.bans.never:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as error:
-            raise SiteError(f"sshhome.toml: bans.never: {error}") from None
+    never_networks(config.bans)
     for address in config.listen:
         try:
             split_address(address)
@@ -144,7 +146,14 @@ def parse(text: str) -> Config:
         timezone(config)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         raise SiteError(f"sshhome.toml: house.timezone: no zone '{config.house.timezone}'") from None
-    return config
+
+
+def never_networks(rules: BanRules) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """Return the networks that are never banned; raises SiteError."""
+    try:
+        return [ipaddress.ip_network(network) for network in rules.never]
+    except ValueError as error:
+        raise SiteError(f"sshhome.toml: bans.never: {error}") from None
 
 
 def split_address(address: str) -> tuple[str, int]:
