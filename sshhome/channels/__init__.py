@@ -18,6 +18,9 @@ from sshhome.session import Session
 
 log = logging.getLogger(__name__)
 
+#: Exit status of an order that ^C left early, as POSIX shells have it: 128 and the number of SIGINT.
+INTERRUPTED = 130
+
 #: A client's window is what it says, within reason; 0 by 0 means that it does not know.
 _COLUMNS, _ROWS = (8, 500), (1, 300)
 _DEFAULT_SIZE = (80, 24)

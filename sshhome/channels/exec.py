@@ -2,11 +2,8 @@
 
 import asyncio
 
-from sshhome.channels import SessionChannel
+from sshhome.channels import INTERRUPTED, SessionChannel
 from sshhome.session import Session
-
-#: What a shell reports for a program that ^C ended: 128 and the number of SIGINT.
-INTERRUPTED = 130
 
 
 async def run(channel: SessionChannel, session: Session) -> int:

@@ -18,7 +18,7 @@ from prompt_toolkit.layout.processors import BeforeInput
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
-from sshhome.channels import SessionChannel
+from sshhome.channels import INTERRUPTED, SessionChannel
 from sshhome.channels.terminal import ChannelOutput, KeyInput
 from sshhome.complete import complete
 from sshhome.escape import printable
@@ -32,7 +32,7 @@ _MOST_HISTORY = 1000
 _MOST_UNDO = 100
 #: Rows of the completion menu.
 _MENU = 8
-_history: dict[str, InMemoryHistory] = {}
+_history: dict[str, "_History"] = {}
 
 
 async def run(channel: SessionChannel, session: Session) -> int:
@@ -43,17 +43,49 @@ async def run(channel: SessionChannel, session: Session) -> int:
     return await shell.run()
 
 
+class _History(InMemoryHistory):
+    """The lines of one user, the latest ones, while the server runs."""
+
+    def append_string(self, string: str) -> None:
+        """Keep a line, and forget the oldest beyond the bound."""
+        super().append_string(string)
+        del self._storage[:-_MOST_HISTORY]
+        del self._loaded_strings[_MOST_HISTORY:]
+
+
 class _Reader:
-    """What both shells share: the road from a line to its answers."""
+    """What both shells share: the road from a line to its answers, which ^C leaves early."""
 
     def __init__(self, channel: SessionChannel, session: Session) -> None:
         self.channel = channel
         self.session = session
         self.prompt = f"{session.login.user}@{printable(channel.dispatch.house_name)}> "
         self.status = 0
+        self.giving: asyncio.Task[None] | None = None
+        self._interrupted = False
 
     async def give(self, line: str) -> None:
-        """Run a line and show its answers."""
+        """Run a line and show its answers; an interrupt ends the waiting, not the order."""
+        self._interrupted = False
+        self.giving = asyncio.ensure_future(self._answer(line))
+        try:
+            await asyncio.wait([self.giving])
+        finally:
+            self.giving.cancel()
+        if self._interrupted:
+            self.status = INTERRUPTED
+            self.channel.write("^C\n")
+        elif not self.giving.cancelled():
+            self.giving.result()
+        self.giving = None
+
+    def interrupt(self) -> None:
+        """End the waiting for an answer."""
+        if self.giving is not None:
+            self._interrupted = True
+            self.giving.cancel()
+
+    async def _answer(self, line: str) -> None:
         async for outcome in self.channel.dispatch.run_line(self.session, line):
             self.status = self.channel.answer(outcome)
             await self.channel.drain()
@@ -94,7 +126,7 @@ class _Shell(_Reader):
     def _application(self) -> Application[str]:
         """Return the prompt: one window and a menu, which costs half of a stock PromptSession."""
         user = self.session.login.user
-        history = _history.setdefault(user, InMemoryHistory())
+        history = _history.setdefault(user, _History())
         buffer = Buffer(
             completer=_OrderCompleter(self.channel, self.session),
             history=history,
@@ -122,11 +154,7 @@ class _Shell(_Reader):
         )
 
     def _accept(self, buffer: Buffer) -> bool:
-        text = buffer.text
-        strings = _history[self.session.login.user].get_strings()
-        if len(strings) > _MOST_HISTORY:
-            del strings[0]
-        get_app().exit(result=text)
+        get_app().exit(result=buffer.text)
         # Keep the text until the prompt has been drawn for the last time; `run` empties it.
         return True
 
@@ -137,31 +165,20 @@ class _Shell(_Reader):
         del buffer._undo_stack[:-_MOST_UNDO]  # noqa: SLF001
 
     async def _give_interruptibly(self, line: str) -> None:
-        """Run a line; ^C ends the waiting, not the order, and other keys are kept for the next prompt."""
-        task = asyncio.ensure_future(self.give(line))
+        """Run a line while reading keys: ^C interrupts, the others are kept for the next prompt."""
         ahead: list[KeyPress] = []
-        interrupted = False
 
         def keys() -> None:
-            nonlocal interrupted
             for press in self._input.read_keys():
                 if press.key == Keys.ControlC:
-                    interrupted = True
-                    task.cancel()
+                    ahead.clear()
+                    self.interrupt()
                 elif len(ahead) < self._most:
                     ahead.append(press)
 
-        try:
-            with self._input.attach(keys):
-                await asyncio.wait([task])
-        finally:
-            task.cancel()
+        with self._input.attach(keys):
+            await self.give(line)
         self._input.keep(ahead)
-        if interrupted:
-            self.status = 130
-            self.channel.write("^C\n")
-        elif not task.cancelled():
-            task.result()
 
 
 class _OrderCompleter(Completer):
@@ -209,10 +226,9 @@ def _keys() -> KeyBindings:
     @keys.add(Keys.BracketedPaste)
     def _(event: KeyPressEvent) -> None:
         # A pasted newline separates orders, as `;` does: nothing runs before Enter.
-        lines = [line.strip() for line in event.data.replace("\r", "\n").split("\n")]
-        event.current_buffer.insert_text(
-            "; ".join(line for line in lines if line) if "\n" in event.data else event.data
-        )
+        lines = event.data.replace("\r", "\n").split("\n")
+        one = lines[0] if len(lines) == 1 else "; ".join(line.strip() for line in lines if line.strip())
+        event.current_buffer.insert_text(one)
 
     return keys
 
@@ -229,6 +245,9 @@ class _PlainShell(_Reader):
         channel.interrupted = lambda: self._read("\x03")
 
     def _read(self, text: str | None) -> None:
+        if self.giving is not None and text is not None and "\x03" in text:
+            self.interrupt()
+            text = text.rpartition("\x03")[2]
         self._size += len(text or "")
         self._text.put_nowait(text)
         if self._size > 32 * 1024:

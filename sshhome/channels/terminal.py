@@ -104,8 +104,9 @@ class KeyInput(Input):
         elif self._escape or "\x1b" in text:
             parser.feed(self._shortened(text))
         else:
-            for run in _PASTED.split(text):
-                if len(run) >= _PASTE and run[0] >= " ":
+            for at, run in enumerate(_PASTED.split(text)):
+                # `split` gives what the pattern matched at the odd places.
+                if at % 2:
                     self._keys.append(KeyPress(Keys.BracketedPaste, run))
                 elif run:
                     parser.feed(run)
