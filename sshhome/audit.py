@@ -1,5 +1,6 @@
 """What happened, for the owner of the house: one JSON line an event, each with an id from one catalogue."""
 
+import json
 import logging
 import os
 from collections.abc import Callable
@@ -48,7 +49,12 @@ class Audit:
         line: dict[str, object] = {"at": iso(self._clock.now()), "event": event}
         line.update((name, value) for name, value in fields.items() if value not in (None, "", (), []))
         try:
-            os.write(self._file, printable_json(self._encode(line).decode()).encode() + b"\n")
+            text = printable_json(self._encode(line).decode())
+        except UnicodeEncodeError:
+            # A lone surrogate, which the fast encoder cannot write and the slow one escapes.
+            text = json.dumps(line, default=str)
+        try:
+            os.write(self._file, text.encode() + b"\n")
         except OSError as error:
             # A full disk must not lock the owner out of the house; the process's own log still tells.
             log.error("audit log: %s; lost: %s", error.strerror, event)

@@ -21,6 +21,7 @@ class Database:
         """Take over an open connection; use `open`."""
         self._connection = connection
         self._loop = loop
+        self._closed = False
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="sqlite", daemon=True)
         self._thread.start()
@@ -43,11 +44,15 @@ class Database:
     def submit(self, job: Callable[[sqlite3.Connection], Any]) -> asyncio.Future[Any]:
         """Queue a job, in order; the future is done once it is committed."""
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._jobs.put((job, future))
+        if self._closed:
+            future.set_exception(sqlite3.ProgrammingError("the database is closed"))
+        else:
+            self._jobs.put((job, future))
         return future
 
     async def close(self) -> None:
         """Finish what is queued and close the file."""
+        self._closed = True
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
 
@@ -100,17 +105,22 @@ def _deliver(results: Sequence[tuple[asyncio.Future[Any], Any, Exception | None]
 
 
 def _connect(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
+    connection = None
     try:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > len(migrations):
-            connection.close()
             raise SiteError(f"{path.name}: written by a newer sshhome (version {version}, known {len(migrations)})")
         path.chmod(0o600)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         for number in range(version, len(migrations)):
             connection.executescript(f"BEGIN; {migrations[number]}; PRAGMA user_version = {number + 1}; COMMIT;")
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, SiteError) as error:
+        # Closing rolls back a migration that did not get to its end.
+        if connection is not None:
+            connection.close()
+        if isinstance(error, SiteError):
+            raise
         raise SiteError(f"{path.name}: {error}") from None
     return connection

@@ -71,7 +71,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         if self.error is not None:
             return self.error.status
         statuses = {error.status for _, error in self.left_out}
-        return next((status for status in _WORST if status in statuses), 0)
+        return next((status for status in _WORST if status in statuses), max(statuses, default=0))
 
 
 class _Call(msgspec.Struct, frozen=True):
@@ -142,7 +142,7 @@ class Dispatch:
             return
         keep_going = any(word == Word("--keep-going") for words in (*orders, also) for word in words)
         for words in orders:
-            outcome = await self.run(session, [*words, *also])
+            outcome = await self.run(session, [*also, *words])
             yield outcome
             if (outcome.status and not keep_going) or session.leaving:
                 return
@@ -230,9 +230,11 @@ class Dispatch:
             raise left_out[0][1]
         context = self._context(user, session, scope, wait="--no-wait" not in trace.common)
         try:
-            async with asyncio.timeout(self.limits.order_timeout):
+            async with asyncio.timeout(self.limits.order_timeout) as limit:
                 answers, failed = await _call_all(order, context, permitted, trace, several=several)
         except TimeoutError:
+            if not limit.expired():
+                raise
             raise TimedOut(f"'{order.name}' took longer than {self.limits.order_timeout:g} s") from None
         return Outcome(answers=answers, several=several, left_out=[*left_out, *failed])
 
@@ -474,12 +476,17 @@ async def _call_all(
 
 
 async def _call(order: Order, context: Context, call: _Call) -> Answer:
-    if call.device is not None:
+    if call.device is not None and order.needs is not Privilege.READ:
         context = context.for_device(call.device)
     positional = [call.args[param.name] for param in order.params if not param.option]
     options = {param.name: call.args[param.name] for param in order.params if param.option}
     try:
         return Answer(await order.run(context, *positional, **options), call.args, call.label)
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise RuntimeError("an order cancelled itself") from error
     except NotConfirmed as error:
         # Said with the short name the person used.
         raise NotConfirmed(f"sent to {call.label}, not confirmed", error.hint) from None

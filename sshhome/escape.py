@@ -27,4 +27,4 @@ def printable(text: str) -> str:
 
 def printable_json(text: str) -> str:
     """Return JSON text with the harmful characters inside its strings as JSON escapes, same value."""
-    return text if text.isascii() else _HARMFUL.sub(_json_escape, text)
+    return text if text.isascii() and text.isprintable() else _HARMFUL.sub(_json_escape, text)

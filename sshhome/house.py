@@ -52,7 +52,7 @@ class House:
         for change, echo in self._waiting.get(device.id, ()):
             if not echo.done() and device.echoes(change):
                 echo.set_result(device)
-        for watcher in self._watchers:
+        for watcher in list(self._watchers):
             watcher(device)
 
     def watch(self, watcher: Callable[[Device], None]) -> Callable[[], None]:
@@ -76,10 +76,10 @@ class House:
             await self._backends[self._owner[device_id]].apply(device, change)
             if not wait:
                 return self.devices[device_id]
-            async with asyncio.timeout(self.confirm_within):
-                return await echo
-        except TimeoutError:
-            raise NotConfirmed(f"sent to {device.id}, not confirmed") from None
+            await asyncio.wait([echo], timeout=self.confirm_within)
+            if not echo.done():
+                raise NotConfirmed(f"sent to {device.id}, not confirmed")
+            return echo.result()
         finally:
             waiting.remove((change, echo))
             if not waiting:

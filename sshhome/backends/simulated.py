@@ -194,7 +194,7 @@ class SimulatedBackend:
         self._goals: dict[str, int] = {}
         self._mute: frozenset[str] = frozenset()
         self._life: asyncio.Task[None] | None = None
-        self._sensed = clock.now()
+        self._sensed = clock.monotonic()
 
     @classmethod
     async def open(cls, options: Mapping[str, Any], state: Path, clock: Clock, report: Report) -> Self:
@@ -203,7 +203,7 @@ class SimulatedBackend:
         for option, value in options.items():
             if option not in {"kind", "offline", "mute"}:
                 raise SiteError(f"sshhome.toml: backend simulated: unknown key '{option}'")
-            if option != "kind" and (not isinstance(value, list) or not set(value) <= set(fresh)):
+            if option != "kind" and not (isinstance(value, list) and all(item in list(fresh) for item in value)):
                 raise SiteError(f"sshhome.toml: backend simulated: {option} is a list of its device ids")
         backend = cls(await Database.open(state / "simulated.db", MIGRATIONS), clock, report)
         backend._mute = frozenset(options.get("mute", ()))
@@ -297,8 +297,8 @@ class SimulatedBackend:
         while True:
             await asyncio.sleep(MOVE_EVERY)
             changed = {device.id: device for device in self._move(MOVE_EVERY)}
-            if (elapsed := self._clock.now() - self._sensed) >= SENSE_EVERY:
-                self._sensed = self._clock.now()
+            if (elapsed := self._clock.monotonic() - self._sensed) >= SENSE_EVERY:
+                self._sensed = self._clock.monotonic()
                 changed |= {device.id: device for device in self._sense(elapsed)}
             if changed:
                 await self._keep(changed.values())
@@ -379,7 +379,8 @@ def _outdoor(now: float) -> float:
 
 
 def _hour(now: float) -> float:
-    return datetime.fromtimestamp(now).astimezone().hour + now % 3600 / 3600
+    """Return the time of day: the simulated house stands in Greenwich, wherever the machine does."""
+    return now % 86400 / 3600
 
 
 def _noise(*seed: object) -> int:
