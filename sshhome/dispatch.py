@@ -435,6 +435,8 @@ def _texts(order: Order, words: Sequence[Word]) -> dict[str, str]:
             param = options.get(name)
             if param is None:
                 raise BadArguments(f"'{order.name}' has no option '{name}'", f"usage: {order.usage}")
+            if param.flag and equals:
+                raise BadArguments(f"option '{name}' takes no value", f"usage: {order.usage}")
             if not param.flag and not equals:
                 following = next(waiting, None)
                 if following is None:

@@ -147,17 +147,19 @@ def order(name: str, *, needs: Privilege, says: Says, registry: Registry = REGIS
     """Register a function as the order `name`; raises TypeError where signature and docstring do not agree."""
 
     def register(function: F) -> F:
+        plain: object = function
+        if not inspect.iscoroutinefunction(plain):
+            raise TypeError(f"order '{name}' is not an async function")
         summary, documented = _docstring(name, function)
         hints = get_type_hints(function, include_extras=True)
+        parameters = list(inspect.signature(function).parameters.values())
+        if not parameters or hints.get(parameters[0].name) is not Context:
+            raise TypeError(f"order '{name}' does not take a Context first")
         params = []
-        for parameter in list(inspect.signature(function).parameters.values())[1:]:
-            flag = hints[parameter.name] is bool
-            option = parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        for parameter in parameters[1:]:
             if parameter.name not in documented:
                 raise TypeError(f"order '{name}': the docstring does not tell of '{parameter.name}'")
-            says_of = documented.pop(parameter.name)
-            kind = type_of(hints[parameter.name])
-            params.append(Param(parameter.name, kind, says_of, parameter.default, option, flag))
+            params.append(_param(name, parameter, hints.get(parameter.name), documented.pop(parameter.name)))
         if documented:
             raise TypeError(
                 f"order '{name}': the docstring tells of '{next(iter(documented))}', the signature does not"
@@ -166,6 +168,17 @@ def order(name: str, *, needs: Privilege, says: Says, registry: Registry = REGIS
         return function
 
     return register
+
+
+def _param(order_name: str, parameter: inspect.Parameter, annotation: object, says: str) -> Param:
+    """Return one param of an order; raises TypeError for one that no word could be given to."""
+    option = parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    flag = annotation is bool
+    if parameter.kind in {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
+        raise TypeError(f"order '{order_name}': '{parameter.name}' takes any number; a param takes one value")
+    if flag and not option:
+        raise TypeError(f"order '{order_name}': '{parameter.name}' is a flag, so it stands after the *")
+    return Param(parameter.name, type_of(annotation), says, parameter.default, option, flag)
 
 
 def _docstring(name: str, function: _Function) -> tuple[str, dict[str, str]]:

@@ -1,6 +1,7 @@
 """An outcome becomes what the client reads: a sentence, a table, or JSON; errors go to standard error."""
 
 import io
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,10 +20,14 @@ _TONES = {"good": "green", "active": "bold yellow", "alert": "bold red", "dim": 
 
 
 class Look(msgspec.Struct, frozen=True):
-    """What the client's terminal can show; `color` is rich's colour system, empty for none."""
+    """What the client's terminal can show; `color` is rich's colour system, empty for none.
+
+    With `wrap`, sentences break between words; what a script reads never breaks.
+    """
 
     columns: int = 80
     color: str = ""
+    wrap: bool = False
 
 
 def render(outcome: Outcome, look: Look) -> tuple[str, str]:
@@ -34,8 +39,16 @@ def render(outcome: Outcome, look: Look) -> tuple[str, str]:
     if error is not None:
         prefix = "" if isinstance(error, NotConfirmed) else "error: "
         hint = f" ({error.hint})" if error.hint else ""
-        return out, printable(f"{prefix}{error.message}{hint}") + "\n"
-    return out, f"{_left_out(outcome)}\n" if outcome.left_out else ""
+        return out, wrapped(printable(f"{prefix}{error.message}{hint}"), look)
+    return out, wrapped(printable(_left_out(outcome)), look) if outcome.left_out else ""
+
+
+def wrapped(text: str, look: Look) -> str:
+    """Return text as harmless lines, each ending in a newline."""
+    lines = [printable(line) for line in text.split("\n")]
+    if look.wrap:
+        lines = [part for line in lines for part in textwrap.wrap(line, look.columns, subsequent_indent="  ") or [""]]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _human(outcome: Outcome, answer: Answer, look: Look) -> str:
@@ -49,7 +62,7 @@ def _human(outcome: Outcome, answer: Answer, look: Look) -> str:
         text = order.says(answer.value)
     if isinstance(text, Table):
         return table(text, look)
-    return "".join(f"{printable(line)}\n" for line in text.split("\n")) if text else ""
+    return wrapped(text, look) if text else ""
 
 
 class _Fields(dict[str, Any]):
@@ -86,7 +99,7 @@ def _changed(device: Device, name: str) -> str:
 
 def _left_out(outcome: Outcome) -> str:
     named = ", ".join(f"{label} ({_why(error)})" for label, error in outcome.left_out)
-    return printable(f"left out: {named}")
+    return f"left out: {named}"
 
 
 def _why(error: SshhomeError) -> str:

@@ -141,7 +141,7 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
     @property
     def look(self) -> Look:
         """What the client's terminal can show."""
-        return Look(self.size[0], self.color if self.terminal else "")
+        return Look(self.size[0], self.color if self.terminal else "", wrap=self.interactive)
 
     @property
     def plain(self) -> bool:

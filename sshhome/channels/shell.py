@@ -19,9 +19,10 @@ from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
 from sshhome.channels import INTERRUPTED, SessionChannel
-from sshhome.channels.terminal import ChannelOutput, KeyInput
+from sshhome.channels.terminal import SLICE, ChannelOutput, KeyInput
 from sshhome.complete import complete
 from sshhome.escape import printable
+from sshhome.render import wrapped
 from sshhome.session import Session
 
 _STYLE = Style.from_dict({"prompt": "bold", "completion-menu.meta": "italic"})
@@ -38,8 +39,8 @@ _history: dict[str, "_History"] = {}
 async def run(channel: SessionChannel, session: Session) -> int:
     """Greet, read orders until `exit` or ^D, and return the status of the last one."""
     shell = _PlainShell(channel, session) if channel.plain else _Shell(channel, session)
-    dispatch = channel.dispatch
-    channel.write(f"Welcome to {printable(dispatch.house_name)}. `help` lists your orders, ^D leaves.\n")
+    name = printable(channel.dispatch.house_name)
+    channel.write(wrapped(f"Welcome to {name}. `help` lists your orders, ^D leaves.", channel.look))
     return await shell.run()
 
 
@@ -248,8 +249,12 @@ class _PlainShell(_Reader):
         if self.giving is not None and text is not None and "\x03" in text:
             self.interrupt()
             text = text.rpartition("\x03")[2]
-        self._size += len(text or "")
-        self._text.put_nowait(text)
+        if text is None:
+            self._text.put_nowait(None)
+            return
+        self._size += len(text)
+        for at in range(0, len(text), SLICE):
+            self._text.put_nowait(text[at : at + SLICE])
         if self._size > 32 * 1024:
             self.channel.pause_reading()
 
@@ -293,6 +298,8 @@ class _PlainShell(_Reader):
                 return None
             self._waiting = text
             self._size -= len(text)
+            # However much is typed ahead, others have their turn.
+            await asyncio.sleep(0)
             if not self._size:
                 self.channel.resume_reading()
         char, self._waiting = self._waiting[0], self._waiting[1:]

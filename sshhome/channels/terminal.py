@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from prompt_toolkit.data_structures import Size
 from prompt_toolkit.input import typeahead
 from prompt_toolkit.input.base import Input
+from prompt_toolkit.input.vt100_parser import _IS_PREFIX_OF_LONGER_MATCH_CACHE as _PREFIXES
 from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.key_binding.key_processor import KeyPress
 from prompt_toolkit.keys import Keys
@@ -24,11 +25,13 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from sshhome.channels import SessionChannel
 
 #: Characters parsed in one go, so that one client's paste cannot hold up the others.
-_SLICE = 512
+SLICE = 256
 #: Characters waiting at which the client is asked to pause.
 _HIGH = 32 * 1024
 #: Parameter characters of one escape sequence that reach the parser; real keys have at most a dozen.
 _MAX_PARAMETERS = 24
+#: Beginnings of sequences that prompt_toolkit may remember.
+_MOST_PREFIXES = 1000
 #: Printable characters in a row that count as pasted, one key press in all.
 _PASTE = 8
 _PASTED = re.compile(f"([^\x00-\x1f\x7f-\x9f]{{{_PASTE},}})")
@@ -81,9 +84,9 @@ class KeyInput(Input):
             return
         if self._text:
             text = self._text.popleft()
-            if len(text) > _SLICE:
-                self._text.appendleft(text[_SLICE:])
-                text = text[:_SLICE]
+            if len(text) > SLICE:
+                self._text.appendleft(text[SLICE:])
+                text = text[:SLICE]
             self._size -= len(text)
             self._parse(text)
             if self._paused and self._size < _HIGH // 4:
@@ -103,6 +106,9 @@ class KeyInput(Input):
             parser.feed(text)
         elif self._escape or "\x1b" in text:
             parser.feed(self._shortened(text))
+            if len(_PREFIXES) > _MOST_PREFIXES:
+                # prompt_toolkit remembers every beginning of every sequence, for all clients and for ever.
+                _PREFIXES.clear()
         else:
             for at, run in enumerate(_PASTED.split(text)):
                 # `split` gives what the pattern matched at the odd places.
