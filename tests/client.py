@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import asyncssh
 import pyte
+from asyncssh.auth import ClientAuth
+from asyncssh.packet import Boolean, SSHPacket, String, UInt32
 
 from sshhome.app import Site
 from sshhome.config import split_address
@@ -45,11 +47,35 @@ class Door(NamedTuple):
         """The port it listens on."""
         return split_address(self.address)[1]
 
+    def key(self, name: str) -> asyncssh.SSHKey:
+        """Return a person's private key."""
+        return asyncssh.read_private_key(self.keys / name)
+
     def audit(self, event: str = "") -> list[dict[str, Any]]:
         """Return the audit events so far, or those of one id."""
         text = (self.site.path / "state" / "audit.jsonl").read_text(encoding="utf-8")
         events = [json.loads(line) for line in text.splitlines()]
         return [e for e in events if event in {"", e["event"]}]
+
+    def orders(self) -> list[tuple[str, int]]:
+        """Return the orders that the audit log knows of so far, each with its status."""
+        return [(e["order"], e["status"]) for e in self.audit() if e["event"].startswith("order.")]
+
+    @contextlib.contextmanager
+    def waiting_printer(self) -> Iterator[Callable[[], None]]:
+        """Let orders to switch.printer wait until the function that this yields is called: that it is on."""
+        house = self.server.dispatch.house
+        before, house.confirm_within = house.confirm_within, PATIENCE
+        printer = house.devices["switch.printer"]
+
+        def echo() -> None:
+            house.reporter(house._owner[printer.id])(printer.with_state({"on": True}))
+
+        try:
+            yield echo
+        finally:
+            echo()
+            house.confirm_within = before
 
     @contextlib.asynccontextmanager
     async def connect(
@@ -69,6 +95,32 @@ class Door(NamedTuple):
             agent_path=None,
         ) as connection:
             yield connection
+
+    @contextlib.asynccontextmanager
+    async def wire(self, *, source: str = "127.0.0.1", **options: Any) -> "AsyncIterator[Wire]":  # noqa: ANN401
+        """Open a connection that has exchanged keys and waits to be told how to log in."""
+        made = await asyncssh.SSHClientConnectionOptions.construct(
+            None,
+            username="",
+            client_keys=None,
+            known_hosts=None,
+            config=None,
+            agent_path=None,
+            gss_host=None,
+            **options,
+        )
+        loop = asyncio.get_running_loop()
+        transport, wire = await loop.create_connection(
+            lambda: Wire(loop, made), "127.0.0.1", self.port, local_addr=(source, 0)
+        )
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await wire.ready.wait()
+            yield wire
+        finally:
+            wire.abort()
+            await wire.wait_closed()
+            transport.close()
 
     async def ask(self, user: str, line: str, *, stdin: str | None = None, **how: Any) -> Answer:  # noqa: ANN401
         """Give orders over a fresh connection; with `stdin`, the line is the options of a batch."""
@@ -197,3 +249,170 @@ class Terminal:
     def __str__(self) -> str:
         """Return the screen, without the empty space around."""
         return "\n".join(line.rstrip() for line in self.screen.display).rstrip() + "\n"
+
+
+class Reply(NamedTuple):
+    """What a server says to a login request; the detail is what it offers instead, or why it hung up."""
+
+    kind: str
+    detail: str = ""
+
+
+class _Listening(ClientAuth):
+    """A login method of asyncssh that does nothing by itself and hears everything."""
+
+    async def _start(self) -> None:
+        assert isinstance(self._conn, Wire)
+        self._conn.ready.set()
+
+    def process_packet(self, pkttype: int, pktid: int, packet: SSHPacket) -> bool:
+        """Hear that a key would do."""
+        self._conn.process_packet(pkttype, pktid, packet)
+        return True
+
+
+class Wire(asyncssh.SSHClientConnection):
+    """asyncssh's client, except that the test says which login requests are sent, and sees every reply.
+
+    Once a login has succeeded, it is an ordinary client connection.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, options: asyncssh.SSHClientConnectionOptions) -> None:
+        """Begin; `ready` is set when login requests may be sent."""
+        super().__init__(loop, options)
+        self.ready = asyncio.Event()
+        #: The algorithms that were agreed on, by what they are for.
+        self.chosen: dict[str, str] = {}
+        self.replies: asyncio.Queue[Reply] = asyncio.Queue()
+        #: Packet types to turn a deaf ear to.
+        self.ignored: set[int] = set()
+
+    def try_next_auth(self, *, next_method: bool = False) -> None:
+        """Try nothing; listen."""
+        self._auth = _Listening(self, b"")
+
+    def process_packet(self, pkttype: int, pktid: int, packet: SSHPacket) -> Any:  # noqa: ANN401 (asyncssh's own)
+        """Note what the server says about a login, and why it hangs up."""
+        if pkttype in self.ignored:
+            return True
+        if pkttype == 1:
+            packet.get_uint32()
+            self.replies.put_nowait(Reply("disconnected", packet.get_string().decode()))
+            self.abort()
+        elif pkttype == 51:
+            self.replies.put_nowait(Reply("failure", packet.get_string().decode()))
+        elif pkttype == 60:
+            self.replies.put_nowait(Reply("this key would do"))
+        else:
+            if pkttype == 52:
+                self.replies.put_nowait(Reply("success"))
+            return super().process_packet(pkttype, pktid, packet)
+        return True
+
+    def _choose_alg(self, alg_type: str, local_algs: Any, remote_algs: Any) -> bytes:  # noqa: ANN401 (asyncssh's own)
+        chosen = super()._choose_alg(alg_type, local_algs, remote_algs)
+        self.chosen[alg_type] = chosen.decode()
+        return chosen
+
+    def _cleanup(self, exc: Exception | None) -> None:
+        self.replies.put_nowait(Reply("closed"))
+        super()._cleanup(exc)
+
+    def _request(self, user: str, method: str, *fields: bytes) -> bytes:
+        return b"\x32" + String(user) + String("ssh-connection") + String(method) + b"".join(fields)
+
+    def ask_none(self, user: str) -> None:
+        """Ask to be let in just so."""
+        self.send_packet(50, self._request(user, "none")[1:])
+
+    def ask_password(self, user: str, password: str) -> None:
+        """Ask to be let in by password."""
+        self._username = user
+        self.send_packet(50, self._request(user, "password", Boolean(False), String(password))[1:])
+
+    def ask_key(
+        self,
+        user: str,
+        key: asyncssh.SSHKey | asyncssh.SSHCertificate,
+        *,
+        signer: asyncssh.SSHKey | None = None,
+        algorithm: str = "",
+        signed_for: str | None = None,
+    ) -> None:
+        """Ask whether a key would do; with a signer, ask to be let in, with that one's signature."""
+        name = algorithm or key.algorithm.decode()
+        fields = (Boolean(signer is not None), String(name), String(key.public_data))
+        packet = self._request(user, "publickey", *fields)
+        if signer is not None:
+            self._username = user
+            signed = self._request(user if signed_for is None else signed_for, "publickey", *fields)
+            packet += String(
+                signer.sign(String(self._session_id) + signed, (algorithm or signer.get_algorithm()).encode())
+            )
+        self.send_packet(50, packet[1:])
+
+    async def log_in(self, user: str, key: asyncssh.SSHKey) -> None:
+        """Log in with a key."""
+        self.ask_key(user, key, signer=key)
+        assert await self.reply() == Reply("success")
+
+    async def reply(self) -> Reply:
+        """Return the next reply."""
+        async with asyncio.timeout(PATIENCE):
+            return await self.replies.get()
+
+
+class Heard(asyncssh.SSHClientSession[str]):
+    """What came back on a channel."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.out = ""
+        self.err = ""
+        self.status: int | None = None
+        self.closed = False
+
+    def data_received(self, data: str, datatype: int | None) -> None:
+        """Keep what came."""
+        if datatype is None:
+            self.out += data
+        else:
+            self.err += data
+
+    def exit_status_received(self, status: int) -> None:
+        """Keep the exit status."""
+        self.status = status
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note the end."""
+        self.closed = True
+
+
+class RawChannel:
+    """A session channel on which the test says which requests are sent, as bytes."""
+
+    def __init__(self, channel: asyncssh.SSHClientChannel[str], heard: Heard) -> None:
+        """Hold an open channel; see `open`."""
+        self.channel = channel
+        self.heard = heard
+
+    @classmethod
+    async def open(cls, connection: asyncssh.SSHClientConnection, *, window: int = 2**21) -> "RawChannel":
+        """Open a channel, and ask for nothing on it; with window 0 the server may not send."""
+        loop = asyncio.get_running_loop()
+        channel = asyncssh.SSHClientChannel[str](connection, loop, "replace", "utf-8", "replace", window, 2**15)
+        await channel._open(b"session")
+        heard = Heard()
+        channel._session = heard
+        await channel._start_reading()
+        return cls(channel, heard)
+
+    async def ask(self, request: str, *fields: bytes) -> bool:
+        """Make a request and return whether it was granted."""
+        async with asyncio.timeout(PATIENCE):
+            return bool(await self.channel._make_request(request.encode(), *fields))
+
+    async def terminal(self, term: str = "xterm-256color", columns: int = 80, rows: int = 24) -> bool:
+        """Ask for a terminal."""
+        size = (UInt32(columns), UInt32(rows), UInt32(0), UInt32(0))
+        return await self.ask("pty-req", String(term), *size, String(b"\0"))

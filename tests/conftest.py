@@ -1,5 +1,6 @@
 """What tests share: a clock that stands still, a site with users and keys, and the house served from it."""
 
+import contextlib
 import os
 import random
 import shutil
@@ -122,6 +123,21 @@ async def door(site: app.Site, clock: FixedClock, keys: Path) -> AsyncIterator[D
     async with app.running(site, ["127.0.0.1:0"], clock, NoChance()) as (server, addresses):
         server.dispatch.house.confirm_within = 0.2
         yield Door(server, site, addresses[0], keys)
+
+
+@pytest.fixture
+def serve(site: app.Site, clock: FixedClock, keys: Path) -> Callable[..., contextlib.AbstractAsyncContextManager[Door]]:
+    """Return what serves the site as `door` does, with more in its sshhome.toml."""
+
+    @contextlib.asynccontextmanager
+    async def serving(more: str = "") -> AsyncIterator[Door]:
+        (site.path / "sshhome.toml").write_text(f"{more}\n{CONFIG}")
+        configured = app.Site(site.path)
+        async with app.running(configured, ["127.0.0.1:0"], clock, NoChance()) as (server, addresses):
+            server.dispatch.house.confirm_within = 0.2
+            yield Door(server, configured, addresses[0], keys)
+
+    return serving
 
 
 @pytest.fixture

@@ -1,0 +1,115 @@
+"""What is measured, and how: each measure looks at one server once and returns samples of its figures."""
+
+import asyncio
+import contextlib
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks import proc
+from benchmarks.load import Client, order, repeat
+from benchmarks.server import ANSWER, ORDER, PATIENCE, Running, Unmeasured, running
+
+
+class Effort(NamedTuple):
+    """How much is done: rounds, and at each visit of a server `ssh` commands, idle connections (by 4) and seconds."""
+
+    rounds: int
+    commands: int
+    connections: int
+    seconds: float
+
+
+class Figure(NamedTuple):
+    """One line of the report: its digits after the point, and the design's budget for sshhome, where it has one."""
+
+    title: str
+    digits: int = 0
+    budget: float | None = None
+
+
+WALL = Figure("`ssh ... on kitchen`, wall ms", 1, 20)
+CONNECT = Figure("connect, key, order, CPU ms", 2, 1.3)
+WARM = Figure("order on a warm line, CPU ms", 2, 0.3)
+RATE = Figure("the same 8 at once, orders/s")
+IDLE = Figure("idle connection, KiB", 1, 25)
+START = Figure("start to first accept, ms", 0, 300)
+
+Samples = Mapping[Figure, Sequence[float]]
+#: A measure gets a server that has been running for a while, the client's key, and how much to do.
+Measure = Callable[[Running, Path, Effort], Samples]
+
+
+def command(served: Running, key: Path, effort: Effort) -> Samples:
+    """Time the OpenSSH client from its start to its end."""
+    known_hosts = key.with_name(f"known_hosts_{served.port}")
+    options = ("StrictHostKeyChecking=accept-new", f"UserKnownHostsFile={known_hosts}", "LogLevel=ERROR")
+    line = ["ssh", "-F", "none", "-i", str(key), "-p", str(served.port), *(f"-o{option}" for option in options)]
+    line += ["-oIdentitiesOnly=yes", "-oBatchMode=yes", f"{served.server.user}@127.0.0.1", ORDER]
+    times = []
+    for _ in range(effort.commands):
+        started = time.perf_counter()
+        ended = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
+        times.append((time.perf_counter() - started) * 1000)
+        if ended.stdout != ANSWER or ended.returncode != 0:
+            raise Unmeasured(f"ssh answers {ended.stdout or ended.stderr!r} and status {ended.returncode}")
+    return {WALL: times}
+
+
+def connect(served: Running, key: Path, effort: Effort) -> Samples:
+    """Count the server's CPU time for connections that give one order each, 4 at once."""
+    served.rest()
+    before = proc.cpu_seconds(served.pid)
+    done = asyncio.run(repeat(Client(served, key).fresh_order, effort.seconds, 4))
+    served.rest()
+    return {CONNECT: [(proc.cpu_seconds(served.pid) - before) * 1000 / done]}
+
+
+def warm(served: Running, key: Path, effort: Effort) -> Samples:
+    """Count the server's CPU time for orders on one connection, 8 at once."""
+
+    async def give() -> Samples:
+        async with Client(served, key).connect() as connection:
+            await order(connection)
+            before, started = proc.cpu_seconds(served.pid), time.perf_counter()
+            done = await repeat(lambda: order(connection), effort.seconds, 8)
+            elapsed = time.perf_counter() - started
+            return {WARM: [(proc.cpu_seconds(served.pid) - before) * 1000 / done], RATE: [done / elapsed]}
+
+    return asyncio.run(give())
+
+
+def idle(served: Running, key: Path, effort: Effort) -> Samples:
+    """Weigh connections that are logged in and have opened no channel, and time the start.
+
+    It takes a server of its own, which has not served many yet, and as many connections that are not counted:
+    they fill the memory that a process has already had and will use again.
+    """
+
+    async def weigh(fresh: Running) -> float:
+        client = Client(fresh, key)
+        weights = []
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(2):
+                for _ in range(effort.connections // 4):
+                    await asyncio.gather(*(stack.enter_async_context(client.connect()) for _ in range(4)))
+                weights.append(_at_rest(fresh))
+        return (weights[1] - weights[0]) / effort.connections
+
+    with running(served.server, key) as fresh:
+        return {IDLE: [asyncio.run(weigh(fresh))], START: [fresh.seconds * 1000]}
+
+
+def _at_rest(served: Running) -> int:
+    """Return a server's memory once it no longer changes: it may still load something, or end a connection."""
+    deadline = time.monotonic() + PATIENCE
+    before, now = -1, proc.pss_kib(served.pid)
+    while abs(now - before) > 8 and time.monotonic() < deadline:
+        time.sleep(0.3)
+        before, now = now, proc.pss_kib(served.pid)
+    return now
+
+
+MEASURES: Sequence[Measure] = (command, connect, warm, idle)

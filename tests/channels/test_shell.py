@@ -1,0 +1,413 @@
+"""The interactive shell: keys, completion, history, pastes, resizing, and the plain shell of a dumb terminal."""
+
+import contextlib
+import re
+from collections.abc import AsyncIterator, Sequence
+
+import asyncssh
+import pytest
+from asyncssh.packet import String, UInt32
+
+from sshhome.channels import shell
+from tests.client import Door, RawChannel, Terminal, ask, until
+
+CTRL_C, CTRL_D, CTRL_L, CTRL_U, CTRL_W, UP, DOWN = "\x03", "\x04", "\x0c", "\x15", "\x17", "\x1b[A", "\x1b[B"
+
+
+@contextlib.asynccontextmanager
+async def terminal(door: Door, user: str = "home", columns: int = 80, rows: int = 24) -> AsyncIterator[Terminal]:
+    """Log in and open a shell."""
+    async with door.connect(user) as connection, Terminal.open(connection, columns, rows) as screen:
+        yield screen
+
+
+async def left(screen: Terminal) -> int:
+    """Wait until the shell has ended and return its exit status."""
+    await screen.process.wait_closed()
+    status = screen.process.exit_status
+    assert status is not None
+    return status
+
+
+async def prompt(screen: Terminal, line: str, user: str = "home") -> None:
+    """Wait until the last line is the prompt with this text."""
+    await until(lambda: screen.last == f"{user}@house> {line}".rstrip())
+
+
+# -- leaving ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("orders", "status"),
+    [
+        ([], 0),
+        (["echo one"], 0),
+        (["on nosuch"], 64),
+        (["lihgt kitchen"], 127),
+        (["on printer"], 3),
+        (["on nosuch", "echo one"], 0),
+        (["echo one; on nosuch; echo two"], 64),
+    ],
+)
+async def test_ctrl_d_leaves_with_the_status_of_the_last_order(door: Door, orders: Sequence[str], status: int) -> None:
+    """^D on an empty line ends the shell, whose exit status is that of the last order."""
+    async with terminal(door) as screen:
+        for number, order in enumerate(orders, 1):
+            screen.type(f"{order}\r")
+            await until(lambda number=number: len(door.orders()) >= number)  # type: ignore[misc]  # (bound at once)
+            await prompt(screen, "")
+        screen.type(CTRL_D)
+        assert await left(screen) == status
+    assert len(door.audit("session.closed")) == 1
+
+
+async def test_exit_leaves(door: Door) -> None:
+    """`exit` ends the shell, and what stands after it on the line is not run."""
+    async with terminal(door) as screen:
+        screen.type("echo one; exit; on kitchen\r")
+        assert await left(screen) == 0
+    assert door.orders() == [("echo", 0), ("exit", 0)]
+
+
+async def test_the_end_of_input_leaves(door: Door) -> None:
+    """A client that ends its input has the orders run that it sent before, and then the shell is over."""
+    async with terminal(door) as screen:
+        screen.type("echo one\recho two\r")
+        screen.process.stdin.write_eof()
+        assert await left(screen) == 0
+    assert door.orders() == [("echo", 0), ("echo", 0)]
+
+
+# -- interrupting -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["key", "signal"])
+async def test_ctrl_c_while_an_order_waits(door: Door, how: str) -> None:
+    """^C gives the prompt back at once with status 130; the order goes on and is audited, the next does not begin."""
+    async with terminal(door) as screen:
+        with door.waiting_printer():
+            screen.type("on printer; on kitchen\r")
+            await until(lambda: door.server.dispatch._running)
+            if how == "key":
+                screen.type(CTRL_C)
+            else:
+                screen.process.send_signal("INT")
+            await screen.shows("^C")
+            await prompt(screen, "")
+            assert door.orders() == []
+        await until(lambda: door.orders() == [("on", 0)])
+        assert door.audit("order.done")[0]["devices"] == ["switch.printer"]
+        await screen.give("get light.kitchen.on", "no")
+        with door.waiting_printer():
+            screen.type("on printer\r")
+            await until(lambda: door.server.dispatch._running)
+            screen.type(CTRL_C + CTRL_D)
+            assert await left(screen) == 130
+
+
+@pytest.mark.parametrize("how", ["key", "signal"])
+async def test_ctrl_c_at_the_prompt(door: Door, how: str) -> None:
+    """^C drops the line that is being typed, and nothing of it runs."""
+    async with terminal(door) as screen:
+        screen.type("off kitchen")
+        await prompt(screen, "off kitchen")
+        if how == "key":
+            screen.type(CTRL_C)
+        else:
+            screen.process.send_signal("INT")
+        await prompt(screen, "")
+        screen.type("\r")
+        await screen.give("echo alive", "alive")
+    assert door.orders() == [("echo", 0)]
+
+
+async def test_ctrl_d_in_a_line(door: Door) -> None:
+    """^D in a line deletes under the cursor and never leaves."""
+    async with terminal(door) as screen:
+        screen.type("echo abc\x1b[D\x1b[D" + CTRL_D * 10)
+        await prompt(screen, "echo a")
+        screen.type("\r")
+        await until(lambda: door.orders() == [("echo", 0)])
+
+
+async def test_keys_typed_ahead(door: Door) -> None:
+    """What is typed while an order runs is kept, in order, for the prompts after it."""
+    async with terminal(door) as screen:
+        with door.waiting_printer():
+            screen.type("on printer\r")
+            await until(lambda: door.server.dispatch._running)
+            screen.type("echo first\recho sec")
+            screen.type("ond\recho th")
+        await prompt(screen, "echo th")
+        screen.type("ird\r")
+        await screen.shows("third")
+    assert door.orders() == [("on", 0)] + [("echo", 0)] * 3
+    assert [event["args"] for event in door.audit("order.done")][1:] == [
+        {"text": "first"},
+        {"text": "second"},
+        {"text": "third"},
+    ]
+
+
+# -- history ----------------------------------------------------------------------------------------------------------
+
+
+async def test_history(door: Door) -> None:
+    """The up arrow brings back this user's lines, of earlier sessions too, and nobody else's."""
+    shell._history.clear()
+    async with terminal(door) as screen:
+        await screen.give("echo first", "first")
+        await screen.give("echo second", "second")
+        screen.type(UP)
+        await prompt(screen, "echo second")
+        screen.type(UP)
+        await prompt(screen, "echo first")
+        screen.type(DOWN)
+        await prompt(screen, "echo second")
+        screen.type(f"{CTRL_C}")
+    async with terminal(door) as screen:
+        screen.type(f"{UP}{UP}")
+        await prompt(screen, "echo first")
+    async with terminal(door, "guest") as screen:
+        screen.type(f"{UP}{UP}echo mine")
+        await prompt(screen, "echo mine", "guest")
+
+
+async def test_history_is_bounded(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more lines are kept of a user than the constant says."""
+    monkeypatch.setattr(shell, "_MOST_HISTORY", 3)
+    shell._history.clear()
+    async with terminal(door) as screen:
+        for number in range(8):
+            await screen.give(f"echo line{number}", f"line{number}")
+    assert len(shell._history["home"].get_strings()) <= 4
+
+
+# -- completion -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("user", "typed", "becomes", "menu"),
+    [
+        ("home", "un", "unlock", []),
+        ("home", "u", "u", ["unlock +Unlock a door", "upper +Say it back", "user +"]),
+        ("guest", "u", "upper", []),
+        ("home", "on k", "on ki", ["kitchen +Kitchen", "kids +Kids' room"]),
+        ("cleaner", "on k", "on kitchen", []),
+        ("home", "on n", "on night", []),
+        ("home", "user l", "user list", []),
+        ("home", "unlock f", "unlock front_door", []),
+        ("home", "echo hi; unl", "echo hi; unlock", []),
+        ("guest", "on --n", "on --no-wait", []),
+    ],
+)
+async def test_completion(door: Door, user: str, typed: str, becomes: str, menu: Sequence[str]) -> None:
+    """Tab completes to what this user may give and see, several with what each one is, and nothing else."""
+    async with terminal(door, user) as screen:
+        screen.type(f"{typed}\t")
+        if not menu:
+            await prompt(screen, becomes, user)
+            return
+        for entry in menu:
+            await until(lambda entry=entry: re.search(f"{entry}", str(screen)))  # type: ignore[misc]  # (bound at once)
+        shown = str(screen).partition(f"{user}@house> {becomes}\n")[2].split("\n")
+        assert len([line for line in shown if line.strip()]) == len(menu)
+        screen.type("\t")
+        first = menu[0].split(" ")[0]
+        await until(lambda: f"{user}@house> {typed.rpartition(' ')[0]} {first}".replace("  ", " ") in str(screen))
+
+
+async def test_a_menu_cannot_move_the_cursor(door: Door) -> None:
+    """A device whose name holds escape sequences is offered with them spelt out."""
+    house = door.server.dispatch.house
+    for device_id in ("light.kids", "light.kitchen"):
+        device = house.devices[device_id]
+        fields = {name: getattr(device, name) for name in device.__struct_fields__}
+        house.reporter(house._owner[device_id])(type(device)(**{**fields, "name": "\x1b[2J\x07\u202elamp"}))
+    async with door.connect("home") as connection:
+        raw = await RawChannel.open(connection)
+        assert await raw.terminal()
+        assert await raw.ask("shell")
+        raw.channel.write("on k\t")
+        await until(lambda: "lamp" in raw.heard.out)
+    assert r"\x1b[2J\x07\u{202e}lamp" in raw.heard.out
+    assert not any(char in raw.heard.out for char in ("\x1b[2J", "\x07", "\u202e"))
+
+
+# -- pasting ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pasted", "line"),
+    [
+        ("on kitchen\non desk\n", "on kitchen; on desk"),
+        ("on kitchen\r\n\r\n\n  on desk  \r\noff hall", "on kitchen; on desk; off hall"),
+        ("on kitchen\ron desk\r", "on kitchen; on desk"),
+        ("on kitchen\r", "on kitchen"),
+        ("on kitchen", "on kitchen"),
+        ("\x1b[31m\x03\x04on desk", None),
+    ],
+)
+async def test_a_paste_runs_nothing(door: Door, pasted: str, line: str | None) -> None:
+    """A bracketed paste becomes one line to look at, `;` between its lines, and runs nothing before Enter."""
+    async with terminal(door) as screen:
+        screen.type(f"\x1b[200~{pasted}\x1b[201~")
+        if line is not None:
+            await prompt(screen, line)
+        else:
+            await screen.shows("on desk")
+        assert door.orders() == []
+        if line is not None:
+            screen.type("\r")
+            await until(lambda: len(door.orders()) == len(line.split("; ")))
+            assert {status for _, status in door.orders()} == {0}
+        else:
+            screen.type(CTRL_C)
+        await screen.give("echo alive", "alive")
+
+
+# -- the screen -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_resize_draws_again(door: Door) -> None:
+    """When the window changes, prompt and line are drawn anew in the new width."""
+    async with terminal(door) as screen:
+        line = "echo " + " ".join(f"word{number}" for number in range(8))
+        screen.type(line)
+        await prompt(screen, line)
+        screen.screen.reset()
+        screen.screen.resize(10, 40)
+        screen.process.change_terminal_size(40, 10)
+        await until(
+            lambda: (
+                [text.rstrip() for text in screen.screen.display[:2]]
+                == [f"home@house> {line}"[:40].rstrip(), f"home@house> {line}"[40:]]
+            )
+        )
+        screen.type(CTRL_C)
+        await prompt(screen, "")
+        screen.type("list @kitchen\r")
+        await screen.shows("kitchen_smoke")
+        await prompt(screen, "")
+        assert all(len(text) == 40 for text in screen.screen.display)
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(0, 0), (1, 1), (2**32 - 1, 2**32 - 1), (0, 24), (2**31, 1)])
+@pytest.mark.parametrize("first", [True, False], ids=["from the start", "later"])
+async def test_any_window_size(door: Door, columns: int, rows: int, *, first: bool) -> None:
+    """A window of no size, or of four billion columns, is as good as any, from the start or later."""
+    size = (UInt32(columns), UInt32(rows), UInt32(columns), UInt32(rows))
+    async with door.connect("home") as connection:
+        raw = await RawChannel.open(connection)
+        assert await (raw.ask("pty-req", String("xterm"), *size, String("")) if first else raw.terminal())
+        assert await raw.ask("shell")
+        await until(lambda: ">" in raw.heard.out)
+        assert await raw.ask("window-change", *size)
+        raw.channel.write("list\r")
+        await until(door.orders)
+        raw.channel.write("exit\r")
+        await until(lambda: raw.heard.closed)
+    assert raw.heard.status == 0
+    assert "light.ki" in re.sub(r"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]", "", raw.heard.out)
+    assert door.orders() == [("list", 0), ("exit", 0)]
+
+
+async def test_clear_screen(door: Door) -> None:
+    """^L clears the screen and keeps the line."""
+    async with terminal(door) as screen:
+        await screen.give("echo something", "something")
+        screen.type(f"echo half{CTRL_L}")
+        await until(lambda: str(screen).strip() == "home@house> echo half")
+
+
+@pytest.mark.parametrize(("variable", "colored"), [("LANG", True), ("NO_COLOR", False)])
+async def test_colors(door: Door, variable: str, *, colored: bool) -> None:
+    """The shell colours its tables and its menu, and neither with NO_COLOR."""
+    async with door.connect("home") as connection:
+        raw = await RawChannel.open(connection)
+        assert await raw.ask("env", String(variable), String("1"))
+        assert await raw.terminal()
+        assert await raw.ask("shell")
+        raw.channel.write("on kitchen; list light.kitchen\ron k\t")
+        await until(lambda: "Kids' room" in raw.heard.out)
+    # SGR 30 to 49, 90 to 107: foreground and background colours (ECMA-48).
+    found = re.findall(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9\d|10[0-7])[;m]", raw.heard.out)
+    assert bool(found) is colored
+
+
+async def test_two_shells_on_one_connection(door: Door) -> None:
+    """Each shell of a connection has its own line, its own answers and its own end."""
+    async with (
+        door.connect("home") as connection,
+        Terminal.open(connection) as one,
+        Terminal.open(connection) as two,
+    ):
+        one.type("echo o")
+        two.type("echo two\r")
+        await two.shows("two")
+        one.type("ne\r")
+        await one.shows("one")
+        assert "echo one" not in str(two)
+        two.type(CTRL_D)
+        assert await left(two) == 0
+        await one.give("who", "shell")
+
+
+# -- a terminal that cannot move its cursor ---------------------------------------------------------------------------
+
+
+async def dumb(connection: asyncssh.SSHClientConnection, *typed: str) -> RawChannel:
+    """Type at a dumb terminal, each text once the one before has been answered, and wait for the end."""
+    raw = await RawChannel.open(connection)
+    assert await raw.terminal("dumb")
+    assert await raw.ask("shell")
+    for text in typed:
+        prompts = raw.heard.out.count("> ")
+        raw.channel.write(text)
+        await until(lambda prompts=prompts: raw.heard.closed or raw.heard.out.count("> ") > prompts)  # type: ignore[misc]  # (bound at once)
+    await until(lambda: raw.heard.closed)
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("typed", "screen", "status"),
+    [
+        ("echo one\r", "> echo one\r\none\r\n", 0),
+        ("on nosuch\r", "> on nosuch\r\nerror: no device 'nosuch'\r\n", 64),
+        ("echo onx\x7fe\r", "> echo onx\b \be\r\none\r\n", 0),
+        ("\x7f\b\becho one\r", "> echo one\r\none\r\n", 0),
+        ("off all^C\x03echo one\r", "> off all^C^C\r\nhome@house> echo one\r\none\r\n", 0),
+        ("off all\x15echo one\r", "> off all\r\nhome@house> echo one\r\none\r\n", 0),
+        ("echo a\x04b\r", "> echo ab\r\nab\r\n", 0),
+        ("echo \x1b[31mred\t\x00\x07\r", "> echo [31mred\r\n[31mred\r\n", 0),
+        ("echo grün 日\r", "> echo grün 日\r\ngrün 日\r\n", 0),
+        ("echo a\necho b\n", "> echo a\r\na\r\nhome@house> echo b\r\nb\r\n", 0),
+        ("\r", "> \r\n", 0),
+    ],
+)
+async def test_a_dumb_terminal(door: Door, typed: str, screen: str, status: int) -> None:
+    """What is typed at a dumb terminal is echoed once, edited with backspace, ^U and ^C, without a single escape."""
+    async with door.connect("home") as connection:
+        raw = await dumb(connection, typed + CTRL_D)
+    welcome, _, rest = raw.heard.out.partition("home@house")
+    assert welcome == "Welcome to house. `help` lists your orders, ^D leaves.\r\n"
+    assert rest == f"{screen}home@house> \r\n"
+    assert (raw.heard.err, raw.heard.status) == ("", status)
+
+
+async def test_ctrl_c_at_a_dumb_terminal_while_an_order_waits(door: Door) -> None:
+    """^C at a dumb terminal gives the prompt back too; the order goes on and is audited."""
+    async with door.connect("home") as connection:
+        raw = await RawChannel.open(connection)
+        assert await raw.terminal("dumb")
+        assert await raw.ask("shell")
+        with door.waiting_printer():
+            raw.channel.write("on printer\r")
+            await until(lambda: door.server.dispatch._running)
+            raw.channel.write(f"{CTRL_C}echo alive\r")
+            await until(lambda: "alive\r\nalive" in raw.heard.out)
+            assert door.orders() == [("echo", 0)]
+        await until(lambda: door.orders() == [("echo", 0), ("on", 0)])
+        raw.channel.write("exit\r")
+        await until(lambda: raw.heard.closed)
+        assert (await ask(connection, "echo the connection goes on")).status == 0

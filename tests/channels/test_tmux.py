@@ -1,0 +1,105 @@
+"""The shell as a person has it: the real OpenSSH client in the real terminal that tmux is."""
+
+import asyncio
+import contextlib
+import os
+import shlex
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.client import PATIENCE, Door, run, until
+
+pytestmark = pytest.mark.real
+
+
+class Tmux:
+    """One window of a tmux server of its own."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        """Keep the server's socket in a folder of the test."""
+        self._program = program
+        self._environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "TMUX_TMPDIR": str(folder)}
+        self._environment |= {"LANG": "C.UTF-8", "TERM": "xterm-256color", "SHELL": "/bin/sh"}
+
+    async def do(self, *words: str) -> str:
+        """Run a tmux command and return what it prints."""
+        done = await run(self._program, "-u", "-f", "/dev/null", "-L", "sshhome", *words, environment=self._environment)
+        assert done.status == 0, done.err
+        return done.out
+
+    @contextlib.asynccontextmanager
+    async def running(self, command: str) -> AsyncIterator[None]:
+        """Run a shell's command in a window of 80 by 24 until the end of the block."""
+        await self.do("new-session", "-d", "-x", "80", "-y", "24", command)
+        try:
+            yield
+        finally:
+            await self.do("kill-server")
+
+    async def type(self, *keys: str) -> None:
+        """Press keys by tmux's names for them, or type text."""
+        await self.do("send-keys", *keys)
+
+    async def shows(self, condition: Callable[[list[str]], object]) -> None:
+        """Wait until the lines on the screen fulfil a condition."""
+        screen = ""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not condition(screen.rstrip().split("\n")):
+                    screen = await self.do("capture-pane", "-p")
+        except TimeoutError:
+            raise AssertionError(f"the screen never showed what it should:\n{screen}") from None
+
+
+async def test_a_person_at_a_terminal(door: Door, program: Callable[[str], str], tmp_path: Path) -> None:
+    """Login, Tab, an order, a resize, ^C and ^D work in a real terminal, and ssh ends with the shell's status."""
+    ssh = [
+        program("ssh"),
+        "-F",
+        "none",
+        "-p",
+        str(door.port),
+        "-i",
+        str(door.keys / "home"),
+        "-o",
+        "IdentitiesOnly=yes",
+    ]
+    ssh += ["-o", f"UserKnownHostsFile={tmp_path}/known", "-o", "StrictHostKeyChecking=accept-new"]
+    ssh += ["-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "home@127.0.0.1"]
+    tmux = Tmux(program("tmux"), tmp_path)
+    async with tmux.running(f"{shlex.join(ssh)}; echo left with $?; read wait"):
+        await tmux.shows(lambda lines: lines[-1] == "home@house>")
+        await tmux.type("unl", "Tab")
+        await tmux.shows(lambda lines: lines[-1] == "home@house> unlock")
+        await tmux.type(" f", "Tab")
+        await tmux.shows(lambda lines: lines[-1] == "home@house> unlock front_door")
+        await tmux.type("Enter")
+        await tmux.shows(lambda lines: lines[-2:] == ["front_door is unlocked", "home@house>"])
+
+        await tmux.type("on k", "Tab")
+        await tmux.shows(lambda lines: lines[-1].split() == ["kids", "Kids'", "room"])
+        await tmux.type("Tab")
+        await tmux.shows(lambda lines: "home@house> on kitchen" in lines)
+        await tmux.type("Enter")
+        await tmux.shows(lambda lines: lines[-2:] == ["kitchen is on", "home@house>"])
+
+        await tmux.do("resize-window", "-x", "40", "-y", "12")
+        long = "echo " + "wide " * 8 + "end"
+        await tmux.type(long)
+        await tmux.shows(lambda lines: "".join(lines[-2:]) == f"home@house> {long}" and len(lines[-2]) == 40)
+        await tmux.do("resize-window", "-x", "80", "-y", "24")
+        await tmux.shows(lambda lines: lines[-1] == f"home@house> {long}")
+        await tmux.type("C-c")
+        await tmux.shows(lambda lines: lines[-1] == "home@house>")
+
+        with door.waiting_printer():
+            await tmux.type("on printer", "Enter")
+            await until(lambda: door.server.dispatch._running)
+            await tmux.type("C-c")
+            await tmux.shows(lambda lines: lines[-2:] == ["^C", "home@house>"])
+        await tmux.type("C-d")
+        await tmux.shows(lambda lines: lines[-1] == "left with 130")
+    await until(lambda: not door.server.visitors)
+    assert door.orders() == [("unlock", 0), ("on", 0), ("on", 0)]

@@ -1,0 +1,241 @@
+"""`sshhome.toml`: every key optional, every default the contract's, every mistake an error that names it."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sshhome.config import NOT_YET, Config, load, parse, show, split_address, timezone
+from sshhome.errors import SiteError
+
+#: What the contract promises (DESIGN sections 2 and 5), as `sshhome check` shows it.
+DEFAULTS = """\
+listen = ["127.0.0.1:2222"]
+limits.connections = 200
+limits.connections_per_source = 20
+limits.login_grace = 30 s
+limits.auth_tries = 4
+limits.offered_keys = 20
+limits.preauth_bytes = 131072
+limits.sessions_per_connection = 10
+limits.order_timeout = 30 s
+limits.order_line = 4096
+limits.slow_reader = 1048576
+limits.bad_order = "refuse"
+bans.max_failures = 5
+bans.window = 10 min
+bans.first = 1 min
+bans.factor = 2
+bans.longest = 1 d
+bans.never = []
+crypto.profile = "compat"
+house.name = "house"
+house.timezone = ""
+backend = [{"kind":"simulated"}]
+roles = {}"""
+
+#: All keys of the contract but those of the sections that a site may hold several of.
+CONTRACT = {
+    *("listen", "workers", "store", "proxy", "metrics", "crypto.profile", "house.name", "house.timezone", "roles"),
+    *("limits.connections", "limits.connections_per_source", "limits.startups", "limits.startups_per_source"),
+    *("limits.login_grace", "limits.auth_tries", "limits.offered_keys", "limits.preauth_bytes"),
+    *("limits.sessions_per_connection", "limits.sessions_per_user", "limits.idle", "limits.orders_per_minute"),
+    *("limits.order_burst", "limits.order_timeout", "limits.order_line", "limits.rpc_message", "limits.slow_reader"),
+    *("limits.bad_order", "bans.max_failures", "bans.window", "bans.first", "bans.factor", "bans.longest"),
+    *("bans.never", "backend"),
+}
+
+WHOLE = """
+listen = ["0.0.0.0:22", "[::]:22"]
+[limits]
+connections = 7
+login_grace = "1m30s"
+order_line = "1KiB"
+slow_reader = 4096
+bad_order = "ban"
+[bans]
+max_failures = 3
+window = "1h"
+factor = 1.5
+never = ["10.0.0.0/8", "fd00::/8"]
+[crypto]
+profile = "strict"
+[house]
+name = "home"
+timezone = "Europe/Berlin"
+[[backend]]
+kind = "simulated"
+offline = ["light.garden"]
+[[backend]]
+kind = "simulated"
+[roles.cleaner]
+grants = ["control:light.*", { deny = "read:@kids" }]
+"""
+
+
+def test_defaults_are_the_contracts(tmp_path: Path) -> None:
+    """A site without sshhome.toml, and one with an empty one, have the defaults of the contract."""
+    assert load(tmp_path) == parse("") == Config()
+    assert show(Config()) == DEFAULTS
+
+
+def test_every_key_of_the_contract_is_known() -> None:
+    """The keys that are obeyed and those refused as not done yet are together those of the contract, and no others."""
+    assert {line.partition(" = ")[0] for line in DEFAULTS.splitlines()} | NOT_YET == CONTRACT
+
+
+def test_a_whole_file(tmp_path: Path) -> None:
+    """What a file says is in force, units converted, the rest as by default."""
+    (tmp_path / "sshhome.toml").write_text(WHOLE)
+    config = load(tmp_path)
+    assert config.listen == ("0.0.0.0:22", "[::]:22")
+    limits = config.limits
+    assert (limits.connections, limits.login_grace, limits.order_line, limits.slow_reader) == (7, 90.0, 1024, 4096)
+    assert (limits.bad_order, limits.auth_tries) == ("ban", 4)
+    assert (config.bans.max_failures, config.bans.window, config.bans.factor) == (3, 3600.0, 1.5)
+    assert config.bans.never == ("10.0.0.0/8", "fd00::/8")
+    assert config.backend == ({"kind": "simulated", "offline": ["light.garden"]}, {"kind": "simulated"})
+    assert config.roles["cleaner"].grants == ["control:light.*", {"deny": "read:@kids"}]
+    assert (config.crypto.profile, config.house.name, str(timezone(config))) == ("strict", "home", "Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "nearest"),
+    [
+        ('lissten = ["x"]', "lissten", "listen"),
+        ("[limit]\nconnections = 1", "limit", "limits"),
+        ("[limits]\nconection = 1", "limits.conection", "limits.connections"),
+        ("[limits]\nzzz = 1", "limits.zzz", ""),
+        ("[bans]\nmax_failure = 1", "bans.max_failure", "bans.max_failures"),
+        ('[crypto]\nprofil = "strict"', "crypto.profil", "crypto.profile"),
+        ('[house]\ntime_zone = "UTC"', "house.time_zone", "house.timezone"),
+        ('[[backends]]\nkind = "simulated"', "backends", "backend"),
+        ('[roles.cleaner]\ngrant = ["read"]', "roles.cleaner.grant", "roles.cleaner.grants"),
+    ],
+)
+def test_unknown_keys_name_the_nearest(text: str, key: str, nearest: str) -> None:
+    """An unknown key anywhere is an error that names the file, the key and the nearest one there is."""
+    with pytest.raises(SiteError) as error:
+        parse(text)
+    assert error.value.message.startswith("sshhome.toml: unknown key '")
+    assert key in error.value.message
+    assert error.value.message.endswith(f"did you mean '{nearest}'?" if nearest else f"'{key}'")
+
+
+@pytest.mark.parametrize("key", sorted(NOT_YET))
+def test_keys_that_are_not_done_yet_are_refused(key: str) -> None:
+    """A key whose work this version cannot do is refused by name, rather than obeyed in part or ignored."""
+    section, _, name = key.rpartition(".")
+    with pytest.raises(SiteError, match=f"sshhome.toml: {key} is not supported yet"):
+        parse(f"[{section}]\n{name} = 1" if section else f"{name} = 1")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("listen = 22", "listen"),
+        ('listen = ["localhost"]', "listen"),
+        ('listen = [":22"]', "listen"),
+        ('listen = ["127.0.0.1:65536"]', "listen"),
+        ('listen = ["127.0.0.1:٢٢"]', "listen"),
+        ('limits = "none"', "limits"),
+        ('[limits]\nconnections = "many"', "limits.connections"),
+        ("[limits]\nconnections = true", "limits.connections"),
+        ("[limits]\nconnections = 0", "limits.connections"),
+        ("[limits]\nauth_tries = -1", "limits.auth_tries"),
+        ("[limits]\nlogin_grace = 30", "limits.login_grace"),
+        ('[limits]\nlogin_grace = "30"', "limits.login_grace"),
+        ('[limits]\nlogin_grace = "0s"', "limits.login_grace"),
+        ('[limits]\norder_line = "4kB"', "limits.order_line"),
+        ("[limits]\norder_line = 4.5", "limits.order_line"),
+        ("[limits]\norder_line = true", "limits.order_line"),
+        ("[limits]\norder_line = 0", "limits.order_line"),
+        ('[limits]\nbad_order = "kill"', "limits.bad_order"),
+        ("[bans]\nmax_failures = 0", "bans.max_failures"),
+        ("[bans]\nfactor = 0.5", "bans.factor"),
+        ("[bans]\nfactor = nan", "bans.factor"),
+        ("[bans]\nfactor = inf", "bans.factor"),
+        ('[bans]\nwindow = "0s"', "bans.window"),
+        ('[bans]\nfirst = "0s"', "bans.first"),
+        ('[bans]\nlongest = "0s"', "bans.longest"),
+        ('[bans]\nnever = ["home"]', "bans.never"),
+        ('[bans]\nnever = ["10.0.0.1/8"]', "bans.never"),
+        ('[bans]\nnever = "10.0.0.0/8"', "bans.never"),
+        ('[crypto]\nprofile = "weak"', "crypto.profile"),
+        ("[house]\nname = 5", "house.name"),
+        ('[house]\ntimezone = "Mars/Base"', "house.timezone"),
+        ('[house]\ntimezone = "../../etc/passwd"', "house.timezone"),
+        ('[house]\ntimezone = "Europe"', "house.timezone"),
+        ('[backend]\nkind = "simulated"', "backend"),
+        ("[roles.cleaner]\ngrants = 5", "roles"),
+        ("[roles.cleaner]\ngrants = [5]", "roles"),
+        ("x = ", ""),
+        ("[limits]\n[limits]", ""),
+        (f"workers = {'1' * 5000}", ""),
+        (f"workers = {'[' * 5000}", ""),
+    ],
+)
+def test_wrong_values_name_file_and_key(text: str, key: str) -> None:
+    """A value of the wrong type, out of bounds or of a unit not understood is an error that names file and key."""
+    with pytest.raises(SiteError) as error:
+        parse(text)
+    assert error.value.message.startswith("sshhome.toml: ")
+    assert key in error.value.message
+    assert "\n" not in error.value.message
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """A file that is no text, or no file, is an error that names it."""
+    (tmp_path / "sshhome.toml").write_bytes(b"\xff")
+    with pytest.raises(SiteError, match=r"^sshhome\.toml: "):
+        load(tmp_path)
+    (tmp_path / "sshhome.toml").unlink()
+    (tmp_path / "sshhome.toml").mkdir()
+    with pytest.raises(SiteError, match=r"^sshhome\.toml: "):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "port"),
+    [("127.0.0.1:2222", "127.0.0.1", 2222), ("[::1]:0", "::1", 0), ("house.local:65535", "house.local", 65535)],
+)
+def test_addresses(address: str, host: str, port: int) -> None:
+    """An address is host and port, an IPv6 one in brackets."""
+    assert split_address(address) == (host, port)
+
+
+@pytest.mark.parametrize("zone", ["CET-1CEST,M3.5.0,M10.5.0/3", ":Europe/Berlin", "/etc/localtime", "nonsense", ":"])
+def test_a_foreign_tz_does_not_keep_the_house_from_starting(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+    """Whatever `$TZ` says, of the forms that POSIX allows or none, a site without a zone of its own has one."""
+    monkeypatch.setenv("TZ", zone)
+    assert str(timezone(parse("")))
+
+
+def test_the_zone_is_the_configured_one_else_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The house's own zone wins over the system's, and the system's is taken where the house names none."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    assert str(timezone(parse(""))) == "Asia/Tokyo"
+    assert str(timezone(parse('[house]\ntimezone = "Europe/Berlin"'))) == "Europe/Berlin"
+
+
+@settings(deadline=None)
+@given(
+    st.text(st.characters())
+    | st.builds(
+        lambda section, key, value: f"[{section}]\n{key} = {value}",
+        st.sampled_from(["limits", "bans", "house", "crypto", "roles", "roles.x", "backend", "store"]),
+        st.sampled_from(
+            ["connections", "login_grace", "order_line", "never", "factor", "timezone", "profile", "grants"]
+        ),
+        st.sampled_from(["0", "-1", "1.5", "nan", '"5m"', '"4KiB"', "[]", "{}", "true", '[{allow="read"}]', "07:32:00"])
+        | st.text().map(lambda text: f'"{text}"'),
+    )
+)
+def test_any_text_is_a_configuration_or_a_site_error(text: str) -> None:
+    """Any file at all is a configuration that can be shown, or a SiteError."""
+    try:
+        config = parse(text)
+    except SiteError:
+        return
+    assert show(config).count(" = ") >= len(DEFAULTS.splitlines())

@@ -1,0 +1,383 @@
+"""One SSH connection against its limits: attempts, keys, bytes, channels, environment, slow readers, algorithms."""
+
+import ast
+import asyncio
+import importlib.metadata
+import inspect
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+from asyncssh.packet import SSHPacket, String
+
+from sshhome import connection as module
+from sshhome.channels import SessionChannel
+from sshhome.connection import ALGORITHMS, Channel, Connection
+from tests.client import Door, RawChannel, Reply, ask, until
+
+Serve = Callable[..., AbstractAsyncContextManager[Door]]
+
+
+def server_side(door: Door) -> Connection:
+    """Return the server's end of the only connection."""
+    (visitor,) = door.server.visitors
+    return visitor.connection
+
+
+def session_of(connection: Connection) -> tuple[Channel, SessionChannel]:
+    """Return the only channel of a connection, and the session on it."""
+    (channel,) = connection._channels.values()
+    assert isinstance(channel, Channel)
+    assert isinstance(channel._session, SessionChannel)
+    return channel, channel._session
+
+
+# -- attempts and offered keys ----------------------------------------------------------------------------------------
+
+
+async def test_a_connection_gets_four_verdicts(door: Door) -> None:
+    """After four failures, by key or password, even the right key is not judged: the fifth attempt is hung up on."""
+    home, attacker = door.key("home"), door.key("attacker")
+    async with door.wire() as wire:
+        wire.ask_key("home", home, signer=attacker)
+        assert (await wire.reply()).kind == "failure"
+        wire.ask_key("home", attacker, signer=attacker)
+        assert (await wire.reply()).kind == "failure"
+        for guess in ("123456", "hunter2"):
+            wire.ask_password("home", guess)
+            assert (await wire.reply()).kind == "failure"
+        wire.ask_key("home", home, signer=home)
+        assert await wire.reply() == Reply("disconnected", "too many authentication failures")
+    assert [event["method"] for event in door.audit("login.failed")] == ["publickey"] * 2 + ["password"] * 2
+    assert not door.audit("login.ok")
+
+
+async def test_twenty_keys_may_be_offered(door: Door) -> None:
+    """Offering a key is no attempt, and after twenty offers of one connection the next is hung up on."""
+    wrong, right = door.key("attacker"), door.key("home")
+    async with door.wire() as wire:
+        for _ in range(19):
+            wire.ask_key("home", wrong)
+            assert (await wire.reply()).kind == "failure"
+        wire.ask_key("home", right)
+        assert (await wire.reply()).kind == "this key would do"
+        wire.ask_key("home", right)
+        assert await wire.reply() == Reply("disconnected", "too many keys offered")
+    assert not door.audit("login.failed")
+
+
+# -- before the login -------------------------------------------------------------------------------------------------
+
+
+async def test_bytes_before_the_login_are_budgeted(door: Door) -> None:
+    """A client that has not logged in may send 128 KiB to the byte; one more, and the line is cut."""
+    budget = door.site.config.limits.preauth_bytes
+    assert budget == 128 * 1024
+    junk = b"SSH-2.0-junk\r\n"
+    while budget - len(junk) > 0:
+        # SSH_MSG_IGNORE (RFC 4253 §11.2), unencrypted, with four bytes of padding.
+        size = min(16 * 1024, budget - len(junk))
+        payload = b"\2" + String(b"x" * (size - 14))
+        junk += (len(payload) + 5).to_bytes(4, "big") + b"\4" + payload + b"\0" * 4
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    writer.write(junk)
+    await until(lambda: [visitor.connection._preauth_bytes for visitor in door.server.visitors] == [budget])
+    writer.write(b"\0")
+    await until(lambda: not door.server.visitors)
+    await reader.read()
+    writer.close()
+
+
+async def test_a_silent_client_is_cut(serve: Serve) -> None:
+    """A connection that has not logged in when the grace time ends is closed."""
+    async with serve('[limits]\nlogin_grace = "200ms"') as door:
+        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        await until(lambda: door.server.visitors)
+        await reader.read()
+        assert not door.server.visitors
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("profile", "client", "more_kex", "more_macs"),
+    [
+        ("compat", "OpenSSH_9.9", [], []),
+        ("strict", "OpenSSH_9.9", [], []),
+        ("compat", "dropbear_2022.83", ["kexguess2@matt.ucc.asn.au"], ["hmac-sha2-256"]),
+        ("strict", "dropbear_2022.83", ["kexguess2@matt.ucc.asn.au"], []),
+    ],
+)
+async def test_offers_exactly_its_profile(
+    serve: Serve, profile: str, client: str, more_kex: Sequence[str], more_macs: Sequence[str]
+) -> None:
+    """Each profile offers what ALGORITHMS lists, post-quantum first, no compression; dropbear is offered a bit more."""
+    async with serve(f'[crypto]\nprofile = "{profile}"') as door, door.wire(client_version=client) as wire:
+        packet = SSHPacket(wire._server_kexinit)
+        packet.get_bytes(17)
+        offered = [[name.decode() for name in packet.get_namelist()] for _ in range(8)]
+        chosen = wire.chosen
+        signatures = {name.decode() for name in wire._server_sig_algs}
+    expected = ALGORITHMS[profile]
+    markers = ["ext-info-s", "kex-strict-s-v00@openssh.com"]
+    assert offered[0] == [*expected["kex_algs"], *markers, *more_kex]
+    assert offered[1] == ["ssh-ed25519"]
+    assert offered[2] == offered[3] == expected["encryption_algs"]
+    assert offered[4] == offered[5] == [*expected["mac_algs"], *more_macs]
+    assert offered[6] == offered[7] == ["none"]
+    assert signatures == set(expected["signature_algs"])
+    assert not [
+        name for name in (*expected["signature_algs"], *expected["mac_algs"]) if "sha1" in name or name == "ssh-rsa"
+    ]
+    assert chosen["key exchange"] == "mlkem768x25519-sha256"
+    assert chosen["compression"] == "none"
+    assert "gcm" in chosen["encryption"]
+
+
+async def test_strict_refuses_a_classic_client(serve: Serve) -> None:
+    """Without post-quantum key exchange there is no talking to the strict profile."""
+    async with serve('[crypto]\nprofile = "strict"') as door:
+        with pytest.raises(asyncssh.KeyExchangeFailed):
+            await asyncssh.connect(
+                "127.0.0.1", door.port, known_hosts=None, config=None, kex_algs=["curve25519-sha256"]
+            )
+
+
+# -- channels ---------------------------------------------------------------------------------------------------------
+
+
+async def test_one_channel_too_many_is_refused(door: Door) -> None:
+    """The eleventh session of a connection is refused with a reason; the other ten go on."""
+    async with door.connect("home") as connection:
+        channels = [await RawChannel.open(connection) for _ in range(10)]
+        with pytest.raises(asyncssh.ChannelOpenError, match="too many sessions on this connection") as refused:
+            await RawChannel.open(connection)
+        assert refused.value.code == asyncssh.OPEN_RESOURCE_SHORTAGE
+        for channel in (channels[0], channels[9]):
+            assert await channel.ask("exec", String("echo still here"))
+            await until(lambda channel=channel: channel.heard.closed)  # type: ignore[misc]  # (bound at once)
+            assert channel.heard.out == "still here\n"
+        assert (await ask(connection, "echo room again")).out == "room again\n"
+
+
+@pytest.mark.parametrize("first", ["shell", "exec"])
+async def test_a_channel_runs_one_thing(door: Door, first: str) -> None:
+    """A second shell, exec or terminal on a channel that has one is refused, and runs nothing."""
+    async with door.connect("home") as connection:
+        raw = await RawChannel.open(connection)
+        assert await raw.terminal()
+        assert await raw.ask(first, *([String("on printer")] if first == "exec" else []))
+        assert not await raw.ask("exec", String("on desk"))
+        assert not await raw.ask("shell")
+        assert not await raw.terminal()
+    await until(lambda: door.audit("session.closed"))
+    assert len(door.audit("session.opened")) == 1
+    assert not any(event["devices"] == ["light.desk"] for event in door.audit("order.done"))
+
+
+async def test_environment_is_an_allow_list(door: Door) -> None:
+    """A client may set what a terminal needs, in bounded number and size, and nothing else."""
+    async with door.connect("home") as connection:
+        raw = await RawChannel.open(connection)
+        for name in ("TERM", "LANG", "LC_ALL", "LC_CTYPE", "COLORTERM", "NO_COLOR", "TZ"):
+            assert await raw.ask("env", String(name), String("yes")), name
+        for name in ("PATH", "LD_PRELOAD", "LANGUAGE", "lc_all", "SSH_ORIGINAL_COMMAND", ""):
+            assert not await raw.ask("env", String(name), String("no")), name
+        assert not await raw.ask("env", String("LC_BIG"), String("x" * 4096))
+        granted = [await raw.ask("env", String(f"LC_{number}"), String("x")) for number in range(30)]
+        assert granted == [True] * 25 + [False] * 5
+        channel, _ = session_of(server_side(door))
+        kept = channel.get_environment_bytes()
+        assert len(kept) == 32
+        assert all(name.startswith(b"LC_") or value == b"yes" for name, value in kept.items())
+
+
+async def test_a_command_may_be_any_bytes(door: Door) -> None:
+    """Bytes of a command that are not UTF-8 reach the order as U+FFFD, instead of being refused without a word."""
+    async with door.connect("home") as connection:
+        raw = await RawChannel.open(connection)
+        assert await raw.ask("exec", String(b"echo caf\xc3\xa9 caf\xe9 \xff\xfe."))
+        await until(lambda: raw.heard.closed)
+    assert (raw.heard.out, raw.heard.status) == ("café caf\ufffd \ufffd\ufffd.\n", 0)
+
+
+# -- slow readers -----------------------------------------------------------------------------------------------------
+
+ANSWERS = 300
+
+
+def ask_for_much(channel: RawChannel) -> None:
+    """Give a batch orders whose answers are a few megabytes."""
+    channel.channel.write("list --json\n" * ANSWERS)
+    channel.channel.write_eof()
+
+
+async def test_output_waits_for_a_client_that_does_not_read(door: Door) -> None:
+    """While a client reads nothing its batch stands still, with a bounded part of the output held; then all comes."""
+    async with door.connect("home") as connection:
+        raw = await RawChannel.open(connection, window=2**30)
+        ours = server_side(door)
+        assert ours._socket is not None
+        ours._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        theirs = connection._transport
+        assert theirs is not None
+        theirs.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        assert await raw.ask("shell")
+        theirs.pause_reading()
+        ask_for_much(raw)
+        await until(lambda: ours.write_paused)
+        channel, session = session_of(ours)
+        await until(lambda: not session._writable.is_set())
+        assert ours._transport is not None
+        assert ours._transport.get_write_buffer_size() < module._WRITE_HIGH + 64 * 1024
+        assert channel.get_write_buffer_size() < 128 * 1024
+        assert len(door.audit("order.done")) < ANSWERS
+        theirs.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024 * 1024)
+        theirs.resume_reading()
+        await until(lambda: raw.heard.closed)
+    assert raw.heard.status == 0
+    lines = raw.heard.out.splitlines()
+    assert len(lines) == ANSWERS
+    assert len(set(lines)) == 1
+
+
+async def test_output_waits_for_a_key_exchange_that_never_ends(door: Door) -> None:
+    """A client that begins a key exchange and never goes on with it cannot make packets pile up."""
+    async with door.wire() as wire:
+        await wire.log_in("home", door.key("home"))
+        raw = await RawChannel.open(wire, window=2**30)
+        assert await raw.ask("shell")
+        ask_for_much(raw)
+        wire.ignored.add(20)
+        wire._send_kexinit()
+        ours = server_side(door)
+        await until(lambda: len(ours._deferred_packets) > module._DEFERRED_HIGH)
+        _, session = session_of(ours)
+        await until(lambda: not session._writable.is_set())
+        assert len(ours._deferred_packets) < module._DEFERRED_HIGH + 10
+        assert len(door.audit("order.done")) < ANSWERS
+
+
+async def test_a_client_that_never_opens_its_window_is_given_up(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell whose client takes no output at all, nor the end, is over when more than `slow_reader` waits for it."""
+    async with serve('[limits]\nslow_reader = "16KiB"') as door, door.connect("home") as connection:
+        raw = await RawChannel.open(connection, window=0)
+        assert await raw.terminal()
+        assert await raw.ask("shell")
+        await until(lambda: list(door.server.sessions))
+        monkeypatch.setattr(raw.channel, "process_packet", lambda *_: True)
+        raw.channel.write("\x0c" * 1000)
+        await until(lambda: not list(door.server.sessions))
+        assert (await ask(connection, "echo the connection lives on")).status == 0
+
+
+# -- what we lean on --------------------------------------------------------------------------------------------------
+
+#: Methods of asyncssh that we override, or call though they are private: the params that we count on.
+METHODS: dict[type, dict[str, str]] = {
+    asyncssh.SSHServerConnection: {
+        "__init__": "loop options acceptor error_handler wait",
+        "connection_made": "transport",
+        "data_received": "data datatype",
+        "_finish_recv_packet": "pkttype seq _task is_async",
+        "pause_writing": "",
+        "resume_writing": "",
+        "_send": "data",
+        "send_packet": "pkttype args handler",
+        "_send_deferred_packets": "",
+        "_send_kexinit": "",
+        "_get_extra_kex_algs": "",
+        "add_channel": "chan",
+        "create_server_channel": "encoding errors window max_pktsize",
+        "_update_recv_pktlen": "max_pktsize",
+        "reload_config": "",
+        "validate_password": "username password",
+        "validate_public_key": "username key_data msg signature",
+        "send_userauth_success": "",
+        "send_userauth_failure": "partial_success",
+        "get_key_option": "option default",
+    },
+    asyncssh.SSHServerChannel: {
+        "__init__": "conn loop allow_pty line_editor line_echo line_history max_line_length encoding errors window "
+        "max_pktsize",
+        "_flush_send_buf": "",
+        "_pause_resume_writing": "",
+        "_process_env_request": "packet",
+        "_process_exec_request": "packet",
+        "_start_session": "command subsystem",
+    },
+}
+#: Attributes of a live connection and a live channel that we read or write.
+ATTRIBUTES: dict[type, set[str]] = {
+    asyncssh.SSHServerConnection: {
+        *("_allow_pty", "_auth_complete", "_channels", "_deferred_packets", "_encoding", "_errors", "_inpbuf"),
+        *("_line_echo", "_line_editor", "_line_history", "_loop", "_max_line_length", "_max_pktsize", "_transport"),
+        *("_client_version", "_kex_algs", "_mac_algs", "_username", "_window"),
+    },
+    asyncssh.SSHServerChannel: {"_conn", "_env", "_send_chan", "_send_state"},
+}
+
+
+def test_we_lean_on_asyncssh_2_24_alone() -> None:
+    """The project pins the one minor version of asyncssh, from 2.24.1 on, whose private parts are tested below."""
+    required = [line for line in importlib.metadata.requires("sshhome") or () if line.startswith("asyncssh")]
+    assert [set(line.removeprefix("asyncssh").split(",")) for line in required] == [{">=2.24.1", "<2.25"}]
+    installed = tuple(int(part) for part in importlib.metadata.version("asyncssh").split("."))
+    assert (2, 24, 1) <= installed < (2, 25)
+
+
+@pytest.mark.parametrize(
+    ("base", "name"),
+    [(base, name) for base, names in METHODS.items() for name in names],
+    ids=lambda x: getattr(x, "__name__", x),
+)
+def test_asyncssh_2_24_has_the_methods_we_lean_on(base: type, name: str) -> None:
+    """A method that we override or call still exists and takes what we count on (asyncssh >=2.24.1,<2.25)."""
+    method: Callable[..., Any] = getattr(base, name)
+    parameters = list(inspect.signature(method).parameters)[1:]
+    assert parameters == METHODS[base][name].split()
+
+
+async def test_asyncssh_2_24_has_the_attributes_we_lean_on(door: Door) -> None:
+    """A live connection and channel of asyncssh have the attributes that we read or write (>=2.24.1,<2.25)."""
+    async with door.connect("home") as connection:
+        await RawChannel.open(connection)
+        ours = server_side(door)
+        channel, _ = session_of(ours)
+        ordinary = asyncssh.SSHServerConnection(asyncio.get_running_loop(), ours._options)
+        ordinary._cancel_login_timer()
+        missing = {name for name in ATTRIBUTES[asyncssh.SSHServerConnection] if not hasattr(ordinary, name)}
+        missing |= {name for name in ATTRIBUTES[asyncssh.SSHServerChannel] if not hasattr(channel, name)}
+    assert not missing
+
+
+def test_nothing_else_is_leaned_on() -> None:
+    """Every override and every private name of asyncssh that our code mentions is pinned by the tests above."""
+    ours: dict[type, type] = {asyncssh.SSHServerConnection: Connection, asyncssh.SSHServerChannel: Channel}
+    pinned: set[str] = set()
+    own: set[str] = set()
+    for base, names in METHODS.items():
+        overridden = {
+            name for name in vars(ours[base]) if hasattr(base, name) and inspect.isfunction(vars(ours[base])[name])
+        }
+        assert overridden <= set(names)
+        own |= set(vars(ours[base])) - overridden
+        pinned |= set(names) | ATTRIBUTES[base]
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    own |= _set_in_init(tree)
+    mentioned = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr.startswith("_")}
+    assert mentioned - own <= pinned
+
+
+def _set_in_init(tree: ast.Module) -> set[str]:
+    """Return the attributes that the classes of a module give themselves when they are made."""
+    inits: Sequence[ast.AST] = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
+    return {
+        node.attr
+        for init in inits
+        for node in ast.walk(init)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    }

@@ -1,0 +1,217 @@
+"""What a device takes, shows and echoes."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sshhome.device import ATTRIBUTES, Attribute, Device, Scalar, State
+from sshhome.errors import BadArguments
+
+WARM = msgspec.structs.replace(ATTRIBUTES["color_temperature"], low=2200)
+OUTDOOR = msgspec.structs.replace(ATTRIBUTES["target_temperature"], low=-20, high=30)
+
+
+def device(device_id: str, *attributes: str, device_class: str = "", **state: Scalar) -> Device:
+    """Return a device with these attributes."""
+    known = {name: ATTRIBUTES[name] for name in attributes}
+    return Device(id=device_id, name=device_id, device_class=device_class, attributes=known, state=state)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "text", "value"),
+    [
+        (ATTRIBUTES["on"], "ON", True),
+        (ATTRIBUTES["on"], "no", False),
+        (ATTRIBUTES["locked"], "unlocked", False),
+        (ATTRIBUTES["locked"], "yes", True),
+        (ATTRIBUTES["brightness"], "40%", 40),
+        (ATTRIBUTES["brightness"], "40.4", 40),
+        (ATTRIBUTES["brightness"], "0", 0),
+        (ATTRIBUTES["brightness"], "100", 100),
+        (ATTRIBUTES["position"], "open", 100),
+        (ATTRIBUTES["position"], "closed", 0),
+        (ATTRIBUTES["target_temperature"], "70f", 21.11),
+        (ATTRIBUTES["target_temperature"], "21.456", 21.46),
+        (WARM, "2200k", 2200),
+        (WARM, "400mired", 2500),
+        (ATTRIBUTES["mode"], " Heat ", "heat"),
+        (OUTDOOR, "-5", -5),
+    ],
+)
+def test_values(attribute: Attribute, text: str, value: Scalar) -> None:
+    """What a person writes becomes the canonical value, of the attribute's own type."""
+    parsed = attribute.parse(text)
+    assert parsed == value
+    assert type(parsed) is attribute.type
+
+
+@pytest.mark.parametrize(
+    ("attribute", "text", "current", "value"),
+    [
+        (ATTRIBUTES["brightness"], "+10%", 40, 50),
+        (ATTRIBUTES["brightness"], "+10", 95, 100),
+        (ATTRIBUTES["brightness"], "-10", 5, 0),
+        (ATTRIBUTES["brightness"], "+10", None, 10),
+        (ATTRIBUTES["target_temperature"], "+1", 21.5, 22.5),
+        (ATTRIBUTES["target_temperature"], "+9f", 20.0, 25.0),
+        (ATTRIBUTES["target_temperature"], "-1.5c", 21.0, 19.5),
+        (OUTDOOR, "+1", -3.0, -2.0),
+        (WARM, "+300k", 2700, 3000),
+    ],
+)
+def test_signed_numbers_are_steps(attribute: Attribute, text: str, current: Scalar, value: Scalar) -> None:
+    """A signed number is a step from where the device is now, and stops at the attribute's bounds."""
+    assert attribute.parse(text, current) == value
+
+
+def test_step_in_mired_is_no_leap() -> None:
+    """A step in mired, which count the other way round, is converted where the lamp is now, or refused."""
+    try:
+        value = WARM.parse("+10mired", 2700)
+    except BadArguments:
+        return
+    assert value == pytest.approx(2629, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("on", ""),
+        ("on", "maybe"),
+        ("on", "2"),
+        ("brightness", "101"),
+        ("brightness", "100.4"),
+        ("brightness", "on"),
+        ("brightness", "40c"),
+        ("brightness", "nan"),
+        ("position", "ajar"),
+        ("target_temperature", "4.9"),
+        ("target_temperature", "31"),
+        ("target_temperature", "90f"),
+        ("color_temperature", "1999"),
+        ("mode", "cool"),
+        ("armed", ""),
+        ("activated", "0"),
+        ("activated", "now"),
+    ],
+)
+def test_values_that_do_not_fit(name: str, text: str) -> None:
+    """A value of another type, in a foreign unit or out of bounds is refused, naming what is taken."""
+    with pytest.raises(BadArguments):
+        ATTRIBUTES[name].parse(text)
+
+
+@given(st.sampled_from(sorted(ATTRIBUTES)), st.text() | st.from_regex(r"[+-]?[0-9]{1,9}(\.[0-9]{1,3})?[kfc%]?"))
+def test_parsed_values_are_within_bounds(name: str, text: str) -> None:
+    """Whatever is written, a value is refused or within the attribute's bounds and of its type."""
+    attribute = ATTRIBUTES[name]
+    try:
+        value = attribute.parse(text, attribute.low)
+    except BadArguments:
+        return
+    if attribute.options:
+        assert value in attribute.options
+    else:
+        assert isinstance(value, bool if attribute.type is bool else int | float)
+        assert isinstance(value, bool) or attribute.low <= value <= attribute.high
+
+
+@pytest.mark.parametrize(
+    ("device_id", "device_class", "guards"),
+    [
+        ("lock.x", "", True),
+        ("alarm_control_panel.x", "", True),
+        ("siren.x", "", True),
+        ("valve.x", "water", True),
+        ("cover.x", "garage", True),
+        ("cover.x", "gate", True),
+        ("cover.x", "door", True),
+        ("cover.x", "blind", False),
+        ("cover.x", "", False),
+        ("binary_sensor.x", "door", False),
+        ("light.lock", "", False),
+        ("climate.x", "", False),
+        ("scene.x", "", False),
+    ],
+)
+def test_what_lets_people_in_or_alarms(device_id: str, device_class: str, guards: bool) -> None:  # noqa: FBT001 (a column)
+    """Locks, alarms, sirens, valves and covers of garages, gates and doors guard; nothing else does."""
+    assert device(device_id, device_class=device_class).guards is guards
+
+
+@pytest.mark.parametrize(
+    ("attributes", "primary"),
+    [
+        (("temperature", "target_temperature", "mode"), "target_temperature"),
+        (("moving", "position"), "position"),
+        (("on", "brightness"), "brightness"),
+        (("on", "speed"), "speed"),
+        (("battery", "locked"), "locked"),
+        (("temperature", "battery"), "temperature"),
+        ((), None),
+    ],
+)
+def test_primary_attribute(attributes: tuple[str, ...], primary: str | None) -> None:
+    """The attribute meant when none is named is the main one that can be set, else the first there is."""
+    found = device("x.y", *attributes).primary
+    assert (found.name if found else None) == primary
+
+
+@pytest.mark.parametrize(
+    ("now", "change", "echoed"),
+    [
+        ({"on": True}, {"on": True}, True),
+        ({"on": False}, {"on": True}, False),
+        ({"on": True, "brightness": 39}, {"on": True, "brightness": 40}, False),
+        ({"brightness": 40.4}, {"brightness": 40}, True),
+        ({"target_temperature": 21.46}, {"target_temperature": 21.5}, True),
+        ({"target_temperature": 21.4}, {"target_temperature": 21.5}, False),
+        ({"brightness": None}, {"brightness": 40}, False),
+        ({}, {"on": True}, False),
+        ({"position": 10, "moving": "opening"}, {"position": 100}, True),
+        ({"position": 10, "moving": "closing"}, {"position": 100}, False),
+        ({"position": 90, "moving": "closing"}, {"position": 0}, True),
+        ({"position": 10, "moving": None}, {"position": 100}, False),
+        ({"position": 10, "moving": None}, {"moving": None}, True),
+        ({"activated": "b"}, {"activated": "a"}, False),
+    ],
+)
+def test_echo(now: dict[str, Scalar], change: State, echoed: bool) -> None:  # noqa: FBT001 (a column)
+    """A device echoes a change when its own report has it, or shows it on its way there."""
+    assert device("x.y", *now).with_state(now).echoes(change) is echoed
+
+
+def test_json_form() -> None:
+    """A device has the one JSON form of the contract."""
+    lamp = Device(id="light.desk", name="Desk", room="study", state={"on": True, "brightness": 40})
+    expected: dict[str, Any] = {"id": "light.desk", "kind": "light", "name": "Desk", "room": "study", "available": True}
+    assert lamp.as_json() == {**expected, "state": {"on": True, "brightness": 40}}
+    assert list(lamp.as_json()) == ["id", "kind", "name", "room", "available", "state"]
+
+
+def test_change_makes_a_new_device() -> None:
+    """A change leaves the device as it was and keeps the rest of its state."""
+    lamp = device("light.desk", "on", "brightness", on=False, brightness=40)
+    lit = lamp.with_state({"on": True})
+    assert (lamp.state, lit.state) == ({"on": False, "brightness": 40}, {"on": True, "brightness": 40})
+    assert not lamp.with_state({}, available=False).available
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        *(
+            ("on", True, "on"),
+            ("brightness", 40, "40 %"),
+            ("target_temperature", 21.46, "21.5 °C"),
+            ("mode", "heat", "heat"),
+        ),
+        *(("power", None, "unknown"), ("hue", 32, "32 °")),
+    ],
+)
+def test_shown_values(name: str, value: Scalar, shown: str) -> None:
+    """A value is shown with its unit, and one that is not known says so."""
+    assert ATTRIBUTES[name].show(value) == shown

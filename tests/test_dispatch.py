@@ -1,0 +1,964 @@
+"""The one road of every order: who may do what, what is told, what is written down, and that nothing breaks it."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sshhome.audit import Audit
+from sshhome.backends.simulated import SimulatedBackend, family_house
+from sshhome.ban import Bans
+from sshhome.config import BanRules, Duration, Limits, Size
+from sshhome.device import ATTRIBUTES, Device, State
+from sshhome.dispatch import COMMON_OPTIONS, MAX_BAD_ORDERS, Dispatch, Outcome
+from sshhome.errors import BadArguments, Denied, Internal, NotConfirmed, SlowDown, TimedOut, Unavailable
+from sshhome.grant import BUILT_IN_ROLES, Grant, Privilege, Roles
+from sshhome.house import House
+from sshhome.order import REGISTRY, Context, Registry, order
+from sshhome.param import Anything, Dimmable, Lock, Scene, Secret, Switchable, Text
+from sshhome.render import Look, render
+from sshhome.session import Login, Session, Sessions
+from sshhome.stores.sqlite import SqliteStore
+from sshhome.user import User, Users, write_whole
+from sshhome.words import Word, split
+from tests.client import PATIENCE, until
+from tests.conftest import FixedClock, NoChance
+
+ATTACKER = "203.0.113.9"
+ROLES = (*BUILT_IN_ROLES, "nobody")
+#: One user a role, one with nothing at all, and one who is kept from some things.
+USERS = {
+    **{role: f'roles = ["{role}"]' for role in BUILT_IN_ROLES},
+    "nobody": "",
+    "cleaner": 'grants = ["control:light.*", "access:lock.front_door", { deny = "read:@kids" },'
+    ' { deny = "control:light.desk" }]',
+}
+
+# -- a road of the tests' own -----------------------------------------------------------------------------------------
+
+
+class Recording(SimulatedBackend):
+    """The simulated house, which remembers what it was told to change, and may lack some devices."""
+
+    #: Devices that this house does not have.
+    missing: frozenset[str] = frozenset()
+
+    def devices(self) -> Sequence[Device]:
+        """Return every device but those that are missing."""
+        return [device for device in super().devices() if device.id not in self.missing]
+
+    async def apply(self, device: Device, change: State) -> None:
+        """Note the change, and make it."""
+        self.applied.append((device.id, change))
+        await super().apply(device, change)
+
+    @property
+    def applied(self) -> list[tuple[str, State]]:
+        """What it was told to change, in order."""
+        return self.__dict__.setdefault("_applied", [])  # type: ignore[no-any-return]  # (put there right here)
+
+
+@dataclass
+class Road:
+    """A dispatch on a simulated house, with users and all it needs, and no SSH."""
+
+    dispatch: Dispatch
+    backend: Recording
+    users: Users
+    path: Path
+    ended: list[str] = field(default_factory=list)
+
+    def session(self, user: str, source: str = "127.0.0.1") -> Session:
+        """Open a session."""
+        login = Login(user, source, "publickey", "SHA256:x")
+        return self.dispatch.sessions.open(login, "exec", self.dispatch.clock.now(), self.ended.append)
+
+    async def give(self, user: str, line: str, *also: str) -> list[Outcome]:
+        """Give the orders of a line in a session of their own."""
+        session = self.session(user)
+        outcomes = [outcome async for outcome in self.dispatch.run_line(session, line, [Word(word) for word in also])]
+        self.dispatch.sessions.close(session)
+        return outcomes
+
+    async def one(self, user: str, line: str) -> Outcome:
+        """Give one order."""
+        (outcome,) = await self.give(user, line)
+        return outcome
+
+    def user(self, login: str) -> User:
+        """Return a user who is there."""
+        user = self.users.get(login)
+        assert user is not None
+        return user
+
+    def audit(self, event: str = "") -> list[dict[str, Any]]:
+        """Return the audit events so far, or those of one id."""
+        lines = (self.path / "audit.jsonl").read_text(encoding="utf-8").splitlines()
+        return [found for found in map(json.loads, lines) if event in {"", found["event"]}]
+
+
+@contextlib.asynccontextmanager
+async def open_road(
+    path: Path,
+    clock: FixedClock,
+    *,
+    registry: Registry = REGISTRY,
+    limits: Limits | None = None,
+    options: Mapping[str, Any] | None = None,
+    users: Mapping[str, str] = USERS,
+    missing: frozenset[str] = frozenset(),
+) -> AsyncIterator[Road]:
+    """Build a road with a house of its own; `missing` are devices that this house lacks."""
+    folder = path / "authorized_users"
+    folder.mkdir(parents=True)
+    for login, text in users.items():
+        (folder / f"{login}.toml").write_text(text, encoding="utf-8")
+    async with contextlib.AsyncExitStack() as stack:
+        audit = Audit(path / "audit.jsonl", clock)
+        stack.callback(audit.close)
+        store = await SqliteStore.open(path / "sshhome.db")
+        stack.push_async_callback(store.close)
+        house = House(PATIENCE)
+        backend = await Recording.open(options or {}, path, clock, house.reporter("simulated"))
+        stack.push_async_callback(backend.close)
+        backend.missing = missing
+        house.add("simulated", backend)
+        known = Users(folder, Roles(), lambda error: audit.write("user.refused", message=error.message))
+        dispatch = Dispatch(
+            registry=registry,
+            house=house,
+            users=known,
+            sessions=Sessions(),
+            bans=Bans(BanRules(), clock, store, NoChance()),
+            audit=audit,
+            clock=clock,
+            limits=limits or Limits(),
+            house_name="house",
+            timezone=ZoneInfo("Europe/Berlin"),
+        )
+        stack.push_async_callback(dispatch.settle)
+        yield Road(dispatch, backend, known, path)
+
+
+Build = Callable[..., contextlib.AbstractAsyncContextManager[Road]]
+
+
+@pytest.fixture
+def build(tmp_path: Path, clock: FixedClock) -> Build:
+    """Return what builds a road, each in a folder of its own."""
+    folders = iter(range(99))
+    return lambda **how: open_road(tmp_path / str(next(folders)), clock, **how)
+
+
+@pytest.fixture
+async def road(build: Build) -> AsyncIterator[Road]:
+    """Return a road on which light.garden is offline."""
+    async with build(options={"offline": ["light.garden"]}) as built:
+        yield built
+
+
+#: For each order what it may sensibly be given, with the TARGET in angle brackets; kinds of device where they matter.
+ARGUMENTS: Mapping[str, Sequence[str]] = {
+    "activate": ["<evening>", "<goodnight>"],
+    "arm": ["", "night <house>"],
+    "ban lift": [ATTACKER],
+    "ban list": [""],
+    "close": ["<cover.living>", "<cover.garage>"],
+    "color": ["<desk> red"],
+    "dim": ["<desk> 40"],
+    "disarm": ["", "<house>"],
+    "echo": ["hello"],
+    "exit": [""],
+    "get": ["<light.desk>", "<lock.front_door>", "<outdoor.temperature>"],
+    "help": ["", "help"],
+    "list": ["", "<light.desk>", "<lock.front_door>"],
+    "lock": ["<lock.front_door>"],
+    "off": ["<light.desk>", "<switch.tv>", "<fan.bedroom>"],
+    "on": ["<light.desk>", "<switch.tv>", "<fan.bedroom>"],
+    "open": ["<cover.living>", "<cover.garage> 50"],
+    "rooms": [""],
+    "session kick": ["visitor"],
+    "session list": [""],
+    "set": [
+        "<light.desk> 40%",
+        "<switch.tv> on",
+        "<fan.bedroom> 30%",
+        "<climate.living> 21.5",
+        "<climate.living>.mode off",
+        "<cover.living> 50%",
+        "<cover.garage> 50%",
+        "<lock.front_door> unlocked",
+        "<alarm_control_panel.house> night",
+    ],
+    "show": ["", "<light.desk>", "<lock.front_door>"],
+    "stop": ["<cover.living>", "<cover.garage>"],
+    "time": [""],
+    "toggle": ["<light.desk>", "<switch.tv>", "<fan.bedroom>"],
+    "unlock": ["<lock.front_door>"],
+    "upper": ["hello"],
+    "user list": [""],
+    "who": [""],
+    "whoami": [""],
+}
+_TARGET = re.compile("<([^>]+)>")
+
+
+def line_of(name: str, arguments: str, target: str = r"\1") -> str:
+    """Return an order as it is given, with its own TARGET or another one."""
+    return f"{name} {_TARGET.sub(target, arguments)}".strip()
+
+
+def lines_with(needs: Privilege | None = None) -> Iterator[str]:
+    """Yield every order with each of its arguments, or those of the orders that need one privilege."""
+    for found in REGISTRY:
+        if needs in {None, found.needs}:
+            yield from (line_of(found.name, arguments) for arguments in ARGUMENTS[found.name])
+
+
+def said(outcome: Outcome) -> tuple[str, str]:
+    """Return what a person reads of an outcome."""
+    return render(outcome, Look())
+
+
+# -- who may do what --------------------------------------------------------------------------------------------------
+
+
+async def give_ready(road: Road, user: str, line: str) -> Outcome:
+    """Give one order while a source is banned and a visitor connected, for the orders that need one."""
+    road.dispatch.bans.ban(ATTACKER, "login", "5 as home", "too many failed logins")
+    visitor = road.session("visitor")
+    outcome = await road.one(user, line)
+    road.dispatch.sessions.close(visitor)
+    return outcome
+
+
+async def verdict(road: Road, user: str, line: str) -> str:
+    """Give one order and tell how it was decided; an order that ends otherwise is no sensible argument."""
+    outcome = await give_ready(road, user, line)
+    verdicts = {0: "allowed", 77: "refused"}
+    assert outcome.status in verdicts, f"{user}> {line}: {outcome.error}"
+    return verdicts[outcome.status]
+
+
+def test_every_order_has_arguments() -> None:
+    """An order that is new is put into ARGUMENTS, so that the matrix and the tests below hold for it too."""
+    assert set(ARGUMENTS) == {found.name for found in REGISTRY}
+    for found in REGISTRY:
+        assert (found.target is not None) == any("<" in arguments for arguments in ARGUMENTS[found.name])
+
+
+async def test_matrix_of_orders_and_roles(road: Road) -> None:
+    """Who may give which order on which kind of device is what tests/matrix.txt says; `help` tells each just that."""
+    path = Path(__file__).with_name("matrix.txt")
+    width = max(map(len, lines_with())) + 2
+    text = "".join(("order".ljust(width), *(role.ljust(10) for role in ROLES))).rstrip() + "\n"
+    some: dict[str, set[str]] = {role: set() for role in ROLES}
+    for found in REGISTRY:
+        for arguments in ARGUMENTS[found.name]:
+            line = line_of(found.name, arguments)
+            row = [await verdict(road, role, line) for role in ROLES]
+            text += "".join((line.ljust(width), *(cell.ljust(10) for cell in row))).rstrip() + "\n"
+            for role, cell in zip(ROLES, row, strict=True):
+                some[role] |= {found.name} if cell == "allowed" else set()
+    for role in ROLES:
+        assert {found.name for found in road.dispatch.allowed(road.user(role))} == some[role]
+    if os.environ.get("SSHHOME_UPDATE"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+async def test_an_empty_set_may_do_nothing(road: Road) -> None:
+    """Whoever holds no grant is refused every order, sees no help and changes nothing."""
+    for line in lines_with():
+        outcome = await road.one("nobody", line)
+        assert isinstance(outcome.error, Denied), line
+        assert said(outcome)[0] == ""
+    assert road.dispatch.allowed(road.user("nobody")) == []
+    assert list(road.dispatch.scope(road.user("nobody")).index) == []
+    assert road.backend.applied == []
+    assert {event["event"] for event in road.audit()} == {"order.refused"}
+
+
+async def test_every_answer_can_be_read(road: Road) -> None:
+    """Each order's answer has a human form and a JSON form, and neither leaves out the end of its line."""
+    for line in lines_with():
+        for options in ("", " --json", " --no-wait"):
+            outcome = await give_ready(road, "admin", line + options)
+            out, err = said(outcome)
+            assert err == ""
+            assert out.endswith("\n") or line == "exit"
+            if outcome.json:
+                json.loads(out)
+
+
+#: Grants over the whole of the house, so that some cover a scene and some only what it touches.
+GRANTS = st.builds(
+    Grant,
+    st.sampled_from(list(Privilege)),
+    st.sampled_from(
+        ["*", "light.*", "scene.*", "lock.*", "cover.*", "light.desk", "lock.front_door", "@kids", "@hall"]
+    ),
+    st.booleans(),
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(GRANTS), GRANTS, st.integers(0, 9))
+async def test_a_deny_never_allows_anything_more(road: Road, grants: list[Grant], more: Grant, at: int) -> None:
+    """One more deny, wherever it stands, allows no order on any device that was not allowed without it."""
+    deny = Grant(more.privilege, more.scope, deny=True)
+    before, after = User("x", "x", grants=tuple(grants)), User("x", "x", grants=(*grants[:at], deny, *grants[at:]))
+    for found in REGISTRY:
+        assert road.dispatch._holds(after, found).allowed <= road.dispatch._holds(before, found).allowed
+        for device in road.dispatch.house.devices.values():
+            allowed = road.dispatch.may(after, found, device).allowed
+            assert allowed <= road.dispatch.may(before, found, device).allowed
+            if found.needs is not Privilege.READ and deny.covers(device) and deny.privilege is Privilege.READ:
+                assert not allowed
+    assert set(road.dispatch.allowed(after)) <= set(road.dispatch.allowed(before))
+
+
+async def test_what_guards_needs_access_whatever_the_order(road: Road) -> None:
+    """A `control` grant, however wide, operates nothing that lets people in or alarms; `access` does so alone."""
+    write = (road.users.folder / "cleaner.toml").write_text
+    write('grants = ["control", "control:lock.*", "control:cover.garage"]')
+    for line in ("set lock.front_door unlocked", "open cover.garage", "stop garage", "set cover.garage 50%", "disarm"):
+        assert (await road.one("cleaner", line)).status == 77
+    assert (await road.one("cleaner", "open cover.living")).status == 0
+    write('grants = ["access"]')
+    for line in ("set lock.front_door unlocked", "open cover.garage", "stop cover.garage", "unlock side_door", "arm"):
+        assert (await road.one("cleaner", line)).status == 0
+    for line in ("open cover.living", "on kitchen", "set climate.living 21", "activate evening"):
+        assert (await road.one("cleaner", line)).status == 77
+
+
+@pytest.mark.parametrize("privilege", ["read", "control", "access"])
+async def test_a_scene_takes_the_right_to_all_it_touches(road: Road, privilege: str) -> None:
+    """A scene is refused for one member that may not be operated, and then nothing of it happens."""
+    (road.users.folder / "cleaner.toml").write_text(
+        f'grants = ["control", "access", {{ deny = "{privilege}:lock.side_door" }}]'
+    )
+    outcome = await road.one("cleaner", "activate goodnight")
+    assert outcome.status == (0 if privilege == "control" else 77)
+    assert bool(road.backend.applied) == (privilege == "control")
+    assert (await road.one("cleaner", "activate evening")).status == 0
+
+
+# -- the house is changed by what was authorized, and by nothing else -------------------------------------------------
+
+
+async def test_a_read_order_changes_nothing(road: Road) -> None:
+    """No order that needs only `read`, nor one about the server, ever has the backend change anything."""
+    for line in (*lines_with(Privilege.READ), *lines_with(Privilege.ADMIN)):
+        await verdict(road, "admin", line)
+    assert road.backend.applied == []
+
+
+def cheating(registry: Registry) -> None:
+    """Register orders that try to change what they were not authorized for."""
+
+    @order("peek", needs=Privilege.READ, says="{label}", registry=registry)
+    async def peek(ctx: Context, device: Switchable) -> Device:
+        """Change the device one may only look at.
+
+        device: the device
+        """
+        return await ctx.change(device, on=True)
+
+    @order("peek all", needs=Privilege.READ, says=str, registry=registry)
+    async def peek_all(ctx: Context, target: Anything) -> Device:
+        """Change the devices one may only look at.
+
+        target: the devices
+        """
+        return await ctx.change(target.devices[0], on=True)
+
+    @order("other", needs=Privilege.CONTROL, says="{label}", registry=registry)
+    async def other(ctx: Context, device: Switchable) -> Device:
+        """Change another device than the one named.
+
+        device: the device
+        """
+        return await ctx.change(ctx.house.devices["lock.front_door"], locked=False)
+
+    @order("two", needs=Privilege.CONTROL, says="{label}", registry=registry)
+    async def two(ctx: Context, device: Switchable, lock: Lock) -> Device:
+        """Change the second of two devices.
+
+        device: the first
+        lock: the second
+        """
+        return await ctx.change(lock.devices[0] if not isinstance(lock, Device) else lock, locked=False)
+
+    @order("member", needs=Privilege.CONTROL, says="{label}", registry=registry)
+    async def member(ctx: Context, scene: Scene) -> Device:
+        """Change a member of a scene by itself.
+
+        scene: the scene
+        """
+        return await ctx.change(ctx.house.devices[next(iter(scene.members))], on=True)
+
+    @order("none", needs=Privilege.CONTROL, says=str, registry=registry)
+    async def none(ctx: Context) -> Device:
+        """Change a device with none named."""
+        return await ctx.change(ctx.house.devices["light.kitchen"], on=True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            "peek kitchen",
+            "peek @kitchen",
+            "peek all light.kitchen",
+            "other kitchen",
+            "other @kitchen",
+            "member evening",
+        ),
+        *("two kitchen front_door", "none"),
+    ],
+)
+@pytest.mark.parametrize("user", ["viewer", "guest", "admin"])
+async def test_no_order_changes_what_was_not_authorized(build: Build, line: str, user: str) -> None:
+    """An order that tries to change a device it was not authorized for is our own fault, and changes nothing."""
+    registry = Registry()
+    cheating(registry)
+    async with build(registry=registry) as road:
+        outcome = await road.one(user, line)
+        assert road.backend.applied == []
+        assert outcome.status in ({70} if user == "admin" or line.startswith("peek") else {70, 77})
+
+
+# -- hidden is missing ------------------------------------------------------------------------------------------------
+
+_HIDDEN = {
+    "lock": ("deny read:lock.front_door", {"lock.front_door"}),
+    "room": ("deny read:@kids", {device.id for device in family_house() if device.room == "kids"}),
+    "scene": ("deny read:scene.movie", {"scene.movie"}),
+    "alarm": ("deny read:alarm_control_panel.*", {"alarm_control_panel.house"}),
+    "cover": ("deny read:cover.garage", {"cover.garage"}),
+    "lamp": ("deny read:light.bedroom", {"light.bedroom"}),
+}
+
+
+def names_of(device: Device) -> Iterator[str]:
+    """Yield ways to name a device, or to miss it narrowly, quoted."""
+    yield from (device.id, device.slug, device.slug.upper(), f"'{device.name}'", f"{device.room}.{device.kind}")
+    yield from (f"@{device.room}", device.room, f"{device.id[:-1]}?", f"*.{device.slug}", f"{device.id[:-1]}", "all")
+    yield from (f"{device.id}.{attribute}" for attribute in device.attributes)
+
+
+@pytest.mark.parametrize(("rule", "hidden"), _HIDDEN.values(), ids=_HIDDEN)
+async def test_hidden_is_missing(build: Build, rule: str, hidden: set[str]) -> None:
+    """For every order and name, a hidden device is answered to the letter as in a house that never had it."""
+    users = {"anna": f'roles = ["admin"]\ngrants = [{{ deny = "{rule.removeprefix("deny ")}" }}]'}
+    devices = {device.id: device for device in family_house()}
+    lines = ["help", "rooms", "list", "show", "get all", "arm", "disarm"]
+    for found in REGISTRY:
+        if found.target is not None:
+            arguments = next(arguments for arguments in ARGUMENTS[found.name] if "<" in arguments)
+            names = dict.fromkeys(name for device_id in hidden for name in names_of(devices[device_id]))
+            lines += [line_of(found.name, arguments, name) for name in names]
+    # A scene that touches a hidden device is refused, and there it is; nobody may have it done for them.
+    telling = {f"activate {name}" for d in devices.values() if hidden & d.members.keys() for name in names_of(d)}
+    async with build(users=users) as here, build(users=users, missing=frozenset(hidden)) as without:
+        assert set(here.dispatch.house.devices) - set(without.dispatch.house.devices) == hidden
+        for line in lines:
+            if line not in telling:
+                outcomes = [await road.one("anna", line) for road in (here, without)]
+                errors = [(o.error.code, o.error.message, o.error.hint) if o.error else None for o in outcomes]
+                assert errors[0] == errors[1], line
+                assert said(outcomes[0]) == said(outcomes[1]), line
+        assert not {device_id for device_id, _ in here.backend.applied} & hidden
+
+
+# -- any text at all --------------------------------------------------------------------------------------------------
+
+_WORDS = (
+    *(word for found in REGISTRY for word in found.name.split()),
+    *(device.id for device in family_house()),
+    *(device.slug for device in family_house()),
+    *(f"climate.living.{name}" for name in ATTRIBUTES),
+    *("@kitchen", "@kids", "@", "all", "light.*", "*", "[", "living.thermostat", "activated", ".", ".on"),
+    *("40", "40%", "+10%", "-5", "21.5", "70f", "2700k", "153mired", "#ff8800", "warm white", "on", "off", "open"),
+    *(*COMMON_OPTIONS, "--", "--help", "--nosuch", "--json=1", "home", "1", ATTACKER, "::1%x", "2001:db8::/64"),
+)
+ANY_TEXT = st.one_of(
+    st.text(),
+    st.binary().map(lambda raw: raw.decode(errors="replace")),
+    st.text(st.sampled_from("\0\x1b\x7f\x9b\u2028\u202e\ufeff\ufffd'\"\\; \n\t\r-@*[]?.")),
+)
+LINES = ANY_TEXT | st.lists(
+    st.sampled_from(_WORDS) | st.sampled_from([";", "\n"]) | ANY_TEXT.map(lambda text: text[:20]), max_size=9
+).map(" ".join)
+
+
+@settings(
+    deadline=None,
+    max_examples=200,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(LINES, st.sampled_from([*ROLES, "cleaner"]))
+async def test_any_text_is_an_outcome_an_order(road: Road, line: str, user: str) -> None:
+    """Whatever a client sends, each order of it ends in one outcome and one audit event, and none is our fault."""
+    before = len(road.audit())
+    outcomes = await road.give(user, line, "--keep-going")
+    try:
+        count = len(split(line))
+    except BadArguments:
+        count = 1
+        assert outcomes[0].error is not None
+    assert len(outcomes) == count or (outcomes and outcomes[-1].order is REGISTRY.find(["exit"])[0])
+    for outcome in outcomes:
+        assert outcome.status in {0, 3, 64, 69, 77, 127}
+        assert not any(_DRIVES.search(text) for text in said(outcome))
+    assert len(road.audit()) == before + len(outcomes)
+    lines = (road.path / "audit.jsonl").read_text(encoding="utf-8").split("\n")
+    assert len(lines) == before + len(outcomes) + 1
+    assert not any(_DRIVES.search(text) for text in lines[before:])
+
+
+#: What drives a terminal or forges a line; the end of our own lines is no part of it.
+_DRIVES = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+# -- lines ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_line_stops_at_the_first_failure(road: Road) -> None:
+    """The orders of a line run in turn to the first one that fails; `--keep-going` on any of them runs all."""
+    stopped = await road.give("admin", "on kitchen; off nosuch; on desk")
+    assert [outcome.status for outcome in stopped] == [0, 64]
+    for line in ("on kitchen; off nosuch --keep-going; on desk", "on kitchen\noff nosuch\non desk --keep-going"):
+        assert [outcome.status for outcome in await road.give("admin", line)] == [0, 64, 0]
+    assert [
+        outcome.status for outcome in await road.give("admin", "on kitchen; off nosuch; on desk", "--keep-going")
+    ] == [
+        0,
+        64,
+        0,
+    ]
+    assert await road.give("admin", " ; \n ") == []
+
+
+async def test_options_of_every_order(road: Road) -> None:
+    """`--json` and `--no-wait` may stand anywhere; quoted or after `--` they are text; a batch's own hold for all."""
+    for line in ("on --json kitchen", "--json on kitchen", "on kitchen --json"):
+        assert (await road.one("admin", line)).json
+    for line in ("echo '--json'", r"echo \--json", "echo -- --json"):
+        outcome = await road.one("admin", line)
+        assert not outcome.json
+        assert said(outcome) == ("--json\n", "")
+    (outcome,) = await road.give("admin", "echo -- --fast", "--json")
+    assert outcome.json
+    assert said(outcome) == ('"--fast"\n', "")
+    outcome = await road.one("admin", "on kitchen --no-wait")
+    assert said(outcome) == ("sent to kitchen\n", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "json_"),
+    [
+        ("x" * 4097, False),
+        ("ü" * 2049, False),
+        (f"echo {'x' * 4096} --json", True),
+        ("on 'x", False),
+        ("on 'x --json", True),
+    ],
+    ids=["long", "long in bytes", "long in JSON", "open quote", "open quote in JSON"],
+)
+async def test_a_line_that_cannot_be_read_is_refused_whole(road: Road, line: str, json_: bool) -> None:  # noqa: FBT001 (a column)
+    """A line that is too long in bytes or has an open quote is one refusal and one short audit event."""
+    outcome = await road.one("admin", line)
+    assert (outcome.status, outcome.json) == (64, json_)
+    (event,) = road.audit()
+    assert event["event"] == "order.refused"
+    assert len(event["order"]) <= 200
+    assert (await road.one("admin", "echo " + "x" * 4091)).status == 0
+
+
+async def test_order_line_is_the_configured_one(build: Build) -> None:
+    """A line may be just as long as the configuration says."""
+    async with build(limits=Limits(order_line=Size(10))) as road:
+        assert [(await road.one("admin", line)).status for line in ("echo 12345", "echo 123456")] == [0, 64]
+
+
+async def test_several_devices(road: Road) -> None:
+    """Of several devices those that can are changed, the others are named with the reason, and the worst one counts."""
+    (road.users.folder / "cleaner.toml").write_text(
+        'grants = ["read", "control:light.*", {deny = "control:light.desk"}]'
+    )
+    cases = {
+        "on light.*": (77, {"desk": "denied", "garden": "unavailable"}),
+        "on light.g*": (69, {"garden": "unavailable"}),
+        "on light.k*": (0, {}),
+        "on light.des*": (77, {"desk": "denied"}),
+    }
+    for line, (status, left_out) in cases.items():
+        outcome = await road.one("cleaner", line)
+        assert outcome.several
+        assert outcome.error is None
+        assert outcome.status == status
+        assert {label: error.code for label, error in outcome.left_out} == left_out
+    assert all(isinstance(answer.value, Device) and answer.value.state["on"] for answer in outcome.answers)
+    assert road.audit()[-1]["event"] == "order.refused"
+    assert road.audit()[0]["event"] == "order.failed"
+    assert road.audit()[0]["left_out"] == ["desk", "garden"]
+
+
+async def test_one_value_that_does_not_fit_changes_nothing(road: Road) -> None:
+    """Values are understood for every device before anything is changed."""
+    outcome = await road.one("admin", "set @living 2300k")
+    assert outcome.status == 64
+    assert road.backend.applied == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [SlowDown("x"), Unavailable("x"), NotConfirmed("x"), Internal("x"), BadArguments("x"), TimedOut("x"), Denied("x")],
+    ids=lambda error: error.code,
+)
+def test_a_failure_left_out_is_never_success(error: Any) -> None:  # noqa: ANN401 (any of our errors)
+    """Whatever the reason a device was left out for, the order's status tells."""
+    assert Outcome(left_out=[("desk", error)]).status == error.status
+
+
+# -- who is asking ----------------------------------------------------------------------------------------------------
+
+
+async def test_grants_are_read_for_each_order(road: Road) -> None:
+    """A live session is bound by its user's file as it is at each order; a refused version changes nothing."""
+    session = road.session("cleaner")
+    path = road.users.folder / "cleaner.toml"
+
+    async def status(line: str) -> int:
+        return (await road.dispatch.run(session, split(line)[0])).status
+
+    assert await status("on kitchen") == 0
+    write_whole(path, 'grants = ["read"]')
+    assert await status("on kitchen") == 77
+    write_whole(path, 'grants = [{ allow = "control", when = "mon-fri" }]')
+    assert await status("on kitchen") == 77
+    assert await status("list") == 0
+    assert [event["message"] for event in road.audit("user.refused")] == [
+        "authorized_users/cleaner.toml: condition 'when' of a grant is not supported yet"
+    ]
+    write_whole(path, 'grants = ["control"]')
+    assert await status("on kitchen") == 0
+    path.unlink()
+    assert await status("on kitchen") == 77
+    assert session.leaving
+    assert road.ended == ["your user was removed"]
+
+
+async def test_what_is_seen_follows_the_house(road: Road) -> None:
+    """A device that comes or moves is seen at the next order, by those who may see it and by no one else."""
+    lamp = Device(id="light.new", name="New", room="kids", attributes={"on": ATTRIBUTES["on"]}, state={"on": False})
+    report = road.dispatch.house.reporter("simulated")
+    assert (await road.one("cleaner", "show light.new")).status == 64
+    report(lamp)
+    assert (await road.one("cleaner", "show light.new")).status == 64
+    assert (await road.one("guest", "show light.new")).status == 0
+    report(msgspec.structs.replace(lamp, room="hall"))
+    assert (await road.one("cleaner", "show light.new")).status == 0
+    report(msgspec.structs.replace(lamp, room="kids"))
+    assert (await road.one("cleaner", "show light.new")).status == 64
+
+
+async def test_unknown_orders_are_counted(road: Road) -> None:
+    """Ten unknown orders in a row close the session; a known one in between starts the count anew."""
+    session = road.session("guest")
+
+    async def give(line: str) -> Outcome:
+        return await road.dispatch.run(session, split(line)[0])
+
+    for _ in range(MAX_BAD_ORDERS - 1):
+        assert (await give("reboot")).status == 127
+    assert (await give("on nosuch")).status == 64
+    for _ in range(MAX_BAD_ORDERS - 1):
+        assert (await give("reboot")).status == 127
+        assert not session.leaving
+    last = await give("reboot")
+    assert session.leaving
+    assert last.status == 127
+    assert last.error is not None
+    assert "closed" in last.error.hint
+    assert road.dispatch.bans.in_force() == []
+
+
+@pytest.mark.parametrize(("how", "banned"), [("close", False), ("ban", True)])
+async def test_unknown_orders_may_cost_more(build: Build, how: str, banned: bool) -> None:  # noqa: FBT001 (a column)
+    """`bad_order` closes the session at the first unknown order, or bans its source too, with its audit event."""
+    async with build(limits=Limits(bad_order=how)) as road:
+        session = road.session("guest", ATTACKER)
+        outcomes = [outcome async for outcome in road.dispatch.run_line(session, "reboot; on kitchen --keep-going")]
+        assert [outcome.status for outcome in outcomes] == [127]
+        assert session.leaving
+        assert (road.dispatch.bans.find(ATTACKER) is not None) == banned
+        assert [event["source"] for event in road.audit("ban.set")] == [ATTACKER] * banned
+
+
+@pytest.mark.parametrize(
+    ("user", "line", "hint"),
+    [
+        ("admin", "lihgt kitchen", "did you mean list?"),
+        ("admin", "unlokc front_door", "did you mean unlock"),
+        ("guest", "unlokc front_door", "`help` lists yours"),
+        ("admin", "ban", "did you mean ban lift or ban list?"),
+        ("guest", "ban", "`help` lists yours"),
+        ("admin", "''", "`help` lists yours"),
+        ("admin", "x" * 4000, "`help` lists yours"),
+    ],
+)
+async def test_unknown_orders_name_the_nearest(road: Road, user: str, line: str, hint: str) -> None:
+    """An unknown order is answered with the nearest ones that this user may give, and with none that they may not."""
+    outcome = await road.one(user, line)
+    assert outcome.status == 127
+    assert outcome.error is not None
+    assert outcome.error.hint.startswith(hint)
+    assert len(outcome.error.message) < 120
+
+
+# -- what goes wrong --------------------------------------------------------------------------------------------------
+
+
+class Trouble:
+    """Orders that do not end as they should, in a registry of their own."""
+
+    def __init__(self) -> None:
+        """Register them."""
+        self.registry = Registry()
+        self.begun = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.error: BaseException = ValueError("secret detail")
+        trouble = self
+
+        @order("boom", needs=Privilege.READ, says=str, registry=self.registry)
+        async def boom(ctx: Context) -> str:
+            """Fail."""
+            raise trouble.error
+
+        @order("boom one", needs=Privilege.CONTROL, says="{label} is on", registry=self.registry)
+        async def boom_one(ctx: Context, light: Dimmable) -> Device:
+            """Fail for one lamp.
+
+            light: the lamps
+            """
+            if light.id == "light.counter":
+                raise trouble.error
+            return await ctx.change(light, on=True)
+
+        @order("wait", needs=Privilege.CONTROL, says="{label} is on", registry=self.registry)
+        async def wait(ctx: Context, light: Dimmable) -> Device:
+            """Wait until told to go on.
+
+            light: the lamp to switch on then
+            """
+            trouble.begun.set()
+            await trouble.go_on.wait()
+            return await ctx.change(light, on=True)
+
+        @order("fine", needs=Privilege.READ, says=str, registry=self.registry)
+        async def fine(ctx: Context) -> str:
+            """End well."""
+            return "fine"
+
+        @order("enter", needs=Privilege.READ, says=str, registry=self.registry)
+        async def enter(
+            ctx: Context, code: Annotated[str, Secret("CODE")], times: int = 1, *, again: bool = False
+        ) -> str:
+            """Take a code.
+
+            code: the code
+            times: how often
+            again: once more
+            """
+            if times > 3:
+                raise trouble.error
+            return "entered"
+
+        @order("option", needs=Privilege.READ, says=str, registry=self.registry)
+        async def option(
+            ctx: Context, *, code: Annotated[str, Secret("CODE")] = "", to: Annotated[str, Text()] = ""
+        ) -> str:
+            """Take a code as an option.
+
+            code: the code
+            to: what it is for
+            """
+            return to
+
+
+ERRORS = [ValueError("secret detail"), TimeoutError("secret detail"), RecursionError(), asyncio.CancelledError()]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+async def test_a_bug_costs_its_order_alone(
+    build: Build, caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    """An exception is status 70 with an incident, the same in message, audit and log, and the next order goes on."""
+    trouble = Trouble()
+    trouble.error = error
+    async with build(registry=trouble.registry) as road:
+        bad, good = await road.give("viewer", "boom --keep-going; fine")
+        assert (bad.status, good.status) == (70, 0)
+        assert isinstance(bad.error, Internal)
+        incident = re.search(r"incident ([0-9a-f]{8})$", bad.error.message)
+        assert incident is not None
+        assert said(bad) == ("", f"error: 'boom' failed by our own fault, incident {incident[1]}\n")
+        event = road.audit()[0]
+        assert (event["event"], event["order"], event["status"]) == ("order.failed", "boom", 70)
+        assert event["incident"] == incident[1]
+        assert "secret detail" not in (road.path / "audit.jsonl").read_text()
+        (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
+        assert incident[1] in record.getMessage()
+        assert record.exc_info is not None
+        assert isinstance(error, asyncio.CancelledError) or record.exc_info[1] is error
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+async def test_a_bug_on_one_device_costs_that_device_alone(build: Build, error: BaseException) -> None:
+    """Of several devices only the one with the bug is left out, and the incident is told."""
+    trouble = Trouble()
+    trouble.error = error
+    async with build(registry=trouble.registry) as road:
+        outcome = await road.one("admin", "boom one @kitchen")
+        assert outcome.status == 70
+        assert [answer.label for answer in outcome.answers] == ["kitchen"]
+        assert [label for label, _ in outcome.left_out] == ["counter"]
+        assert road.audit()[0]["incident"] in said(outcome)[1]
+        assert [device_id for device_id, _ in road.backend.applied] == ["light.kitchen"]
+
+
+async def test_an_order_that_hangs_is_timed_out(build: Build) -> None:
+    """An order that runs longer than an order may is ended, status 124, and audited."""
+    trouble = Trouble()
+    async with build(registry=trouble.registry, limits=Limits(order_timeout=Duration(0.02))) as road:
+        outcome = await road.one("admin", "wait desk")
+        assert outcome.status == 124
+        assert outcome.error is not None
+        assert outcome.error.as_json() == {
+            "error": {"code": "timed_out", "message": "'wait' took longer than 0.02 s", "hint": ""}
+        }
+        (event,) = road.audit()
+        assert (event["event"], event["status"], event["code"]) == ("order.failed", 124, "timed_out")
+        assert (await road.one("admin", "fine")).status == 0
+        assert road.backend.applied == []
+
+
+async def test_an_order_goes_on_when_its_client_leaves(build: Build) -> None:
+    """Cancelling whoever waits ends the waiting alone: the order runs to its end, and its audit event is written."""
+    trouble = Trouble()
+    async with build(registry=trouble.registry) as road:
+        waiting = asyncio.create_task(road.give("admin", "wait desk"))
+        await trouble.begun.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert road.audit() == []
+        trouble.go_on.set()
+        await road.dispatch.settle()
+        assert road.dispatch.house.devices["light.desk"].state["on"] is True
+        (event,) = road.audit()
+        assert (event["event"], event["order"], event["devices"]) == ("order.done", "wait", ["light.desk"])
+
+
+async def test_an_order_whose_client_left_can_still_fail(build: Build) -> None:
+    """An order that nobody waits for any longer is timed out and audited all the same, and leaves no task behind."""
+    trouble = Trouble()
+    async with build(registry=trouble.registry, limits=Limits(order_timeout=Duration(0.02))) as road:
+        waiting = asyncio.create_task(road.give("admin", "wait desk"))
+        await trouble.begun.wait()
+        waiting.cancel()
+        await until(lambda: road.audit("order.failed"))
+        await road.dispatch.settle()
+        assert not road.dispatch._running
+
+
+# -- what is written down ---------------------------------------------------------------------------------------------
+
+
+async def test_the_audit_tells_who_did_what(road: Road, clock: FixedClock) -> None:
+    """Each order is one event: who, from where, which order with which words, on what, by which rule, how it ended."""
+    session = road.session("guest", ATTACKER)
+    clock.advance(1)
+    await road.dispatch.run(session, split("dim 'Desk' 40")[0])
+    assert road.audit() == [
+        {
+            "at": "2026-06-02T12:00:01Z",
+            "event": "order.done",
+            "user": "guest",
+            "key": "SHA256:x",
+            "source": ATTACKER,
+            "channel": "exec",
+            "session": session.number,
+            "order": "dim",
+            "args": {"light": "Desk", "level": "40"},
+            "devices": ["light.desk"],
+            "decision": "control:light.* (role guest)",
+            "status": 0,
+            "ms": 0.0,
+        }
+    ]
+    await road.one("cleaner", "on desk")
+    refused = road.audit()[-1]
+    assert (refused["event"], refused["order"], refused["status"]) == ("order.refused", "on", 77)
+    assert refused["decision"] == "deny control:light.desk (authorized_users/cleaner.toml)"
+    assert (refused["code"], refused["message"]) == ("denied", "you may not operate light.desk")
+    await road.one("guest", "on garden")
+    assert [event["event"] for event in road.audit()] == ["order.done", "order.refused", "order.failed"]
+    assert session.orders == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("enter hunter2", "enter 'hunter2' 2", "enter hunter2 nonsense", "enter hunter2 9", "enter hunter2 2 3 4"),
+        *("enter hunter2 --nosuch", "enter --again hunter2", "option --code hunter2", "option --code=hunter2 --to x"),
+        *("option --code hunter2 extra", "option --code=hunter2 --to"),
+    ],
+)
+async def test_secrets_are_never_written_down(build: Build, line: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A secret stands neither in the audit nor in the log nor in what is answered, however the order ends."""
+    trouble = Trouble()
+    async with build(registry=trouble.registry) as road:
+        outcome = await road.one("admin", line)
+        assert "hunter2" not in "".join(said(outcome))
+        assert "hunter2" not in (road.path / "audit.jsonl").read_text()
+        assert "hunter2" not in caplog.text
+        if outcome.status in {0, 70}:
+            assert road.audit()[0]["args"]["code"] == "***"
+
+
+async def test_control_characters_are_escaped_in_the_audit(road: Road) -> None:
+    """What a user types can forge no line of the audit and drive no terminal that shows it."""
+    await road.give(
+        "admin", "echo '\x1b]0;x\x07\n{\"event\":\"login.ok\"}\u2028\x9b\x7f\u202e'; '\x1b[2J\n'; on '\x1b\n'"
+    )
+    raw = (road.path / "audit.jsonl").read_text(encoding="utf-8")
+    assert raw.count("\n") == 2
+    assert all(line.isprintable() for line in raw.split("\n"))
+    assert road.audit()[0]["args"]["text"] == '\x1b]0;x\x07\n{"event":"login.ok"}\u2028\x9b\x7f\u202e'
+
+
+async def test_names_are_an_admins_to_know(road: Road) -> None:
+    """Names of users, sessions and banned sources are in the scope of an admin, and of no one else."""
+    road.dispatch.bans.ban(ATTACKER, "login", "5 as home", "too many failed logins")
+    session = road.session("guest")
+    names = road.dispatch.scope(road.user("admin")).names
+    offered = {heading: [suggestion.text for suggestion in names[heading]()] for heading in names}
+    assert offered == {"users": sorted(USERS), "bans": [ATTACKER], "sessions": [str(session.number)]}
+    for role in set(ROLES) - {"admin"}:
+        assert road.dispatch.scope(road.user(role)).names == {}

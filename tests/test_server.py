@@ -1,0 +1,587 @@
+"""Who is let in, as whom, and who is turned away: identity, counting, bans, caps, key options, and what is refused."""
+
+import asyncio
+import socket
+import struct
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import argon2
+import asyncssh
+import pytest
+from asyncssh.packet import Boolean, String, UInt32
+
+from sshhome.password import PARALLEL, hash_password
+from tests.client import Door, RawChannel, Reply, Wire, ask, until
+from tests.conftest import FixedClock
+
+Serve = Callable[..., AbstractAsyncContextManager[Door]]
+BANNED = "too many failed logins from 127.0.0.66, try again in 1 min"
+
+
+def public(door: Door, name: str) -> str:
+    """Return a person's public key line."""
+    return (door.keys / f"{name}.pub").read_text().strip()
+
+
+def write_user(door: Door, login: str, *keys: str, role: str = "resident", password: str = "") -> None:
+    """Write a user's file anew."""
+    text = f"roles = ['{role}']\nkeys = [{', '.join(repr(key) for key in keys)}]\n"
+    if password:
+        text += f"password = '{hash_password(password)}'\n"
+    (door.site.path / "authorized_users" / f"{login}.toml").write_text(text)
+
+
+async def whoami(connection: asyncssh.SSHClientConnection) -> Any:  # noqa: ANN401 (JSON)
+    """Return what the server takes a client for."""
+    return (await ask(connection, "whoami --json")).json
+
+
+# -- identity is what was proven --------------------------------------------------------------------------------------
+
+
+async def test_an_offered_key_proves_nothing(door: Door) -> None:
+    """Who offers the admin's key and then logs in by their own is themselves, in every order and in the audit log."""
+    async with door.wire() as wire:
+        wire.ask_key("home", door.key("home"))
+        assert await wire.reply() == Reply("this key would do")
+        await wire.log_in("guest", door.key("guest"))
+        me = await whoami(wire)
+        assert (await ask(wire, "unlock front_door")).status == 77
+    assert (me["user"], me["method"], me["key"]) == ("guest", "publickey", door.key("guest").get_fingerprint())
+    (event,) = door.audit("login.ok")
+    assert (event["user"], event["key"]) == ("guest", me["key"])
+    assert {e["user"] for e in door.audit() if e["event"].startswith(("session", "order"))} == {"guest"}
+
+
+async def test_an_offered_key_does_not_stick_to_a_password(door: Door) -> None:
+    """Who offers the admin's key and then logs in by a password is the user of the password, without any key."""
+    write_user(door, "low", role="viewer", password="low but long")
+    async with door.wire() as wire:
+        wire.ask_key("home", door.key("home"))
+        assert await wire.reply() == Reply("this key would do")
+        wire.ask_password("low", "low but long")
+        assert await wire.reply() == Reply("success")
+        me = await whoami(wire)
+    assert (me["user"], me["method"], me["key"]) == ("low", "password", "")
+    assert [(e["user"], e["method"], e.get("key")) for e in door.audit("login.ok")] == [("low", "password", None)]
+
+
+async def test_name_and_key_must_match(door: Door) -> None:
+    """A signature counts only for the key it is by, the name it was made for, and a user who has that key."""
+    home, guest = door.key("home"), door.key("guest")
+    async with door.wire() as wire:
+        wire.ask_key("home", home)
+        assert await wire.reply() == Reply("this key would do")
+        wire.ask_key("home", guest, signer=guest)
+        assert (await wire.reply()).kind == "failure"
+        wire.ask_key("home", home, signer=guest)
+        assert (await wire.reply()).kind == "failure"
+        wire.ask_key("home", guest, signer=guest, signed_for="guest")
+        assert (await wire.reply()).kind == "failure"
+        wire.ask_key("guest", home, signer=home)
+        assert (await wire.reply()).kind == "failure"
+    assert [e["user"] for e in door.audit("login.failed")] == ["home", "home", "home", "guest"]
+    assert not door.audit("login.ok")
+
+
+async def test_a_name_changed_during_the_check_gains_nothing(door: Door) -> None:
+    """While a valid password is being checked, changing to the admin's name logs nobody in (asyncssh before 2.24.1)."""
+    write_user(door, "low", role="viewer", password="low but long")
+    release = busy_hashing(door)
+    async with door.wire() as wire:
+        wire.ask_password("low", "low but long")
+        await until(lambda: attempts(door) == [1])
+        wire.ask_none("home")
+        assert (await wire.reply()).kind == "failure"
+        release.set()
+        wire.ask_key("home", door.key("home"))
+        assert await wire.reply() == Reply("this key would do")
+    assert not door.audit("login.ok")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "\u00ad", "HOME", "home ", "../home", "home.toml", "home\u200b.", "h" * 33, "root"]
+)
+async def test_only_a_user_s_own_name_lets_in(door: Door, name: str) -> None:
+    """No empty, padded, folded or path-like name is anybody, whatever proof comes with it."""
+    home = door.key("home")
+    async with door.wire() as wire:
+        wire.ask_none(name)
+        assert (await wire.reply()).kind == "failure"
+        wire.ask_key(name, home)
+        assert (await wire.reply()).kind == "failure"
+        wire.ask_key(name, home, signer=home)
+        assert (await wire.reply()).kind == "failure"
+        wire.ask_password(name, "correct horse")
+        assert (await wire.reply()).kind == "failure"
+    assert len(door.audit("login.failed")) == 2
+    assert not door.audit("login.ok")
+
+
+async def test_a_certificate_of_one_s_own_making_is_nothing(door: Door) -> None:
+    """A certificate for the admin's name, signed by any key at all, is a failed login."""
+    for authority in ("attacker", "home"):
+        mine = door.key("attacker")
+        certificate = door.key(authority).generate_user_certificate(mine, "me", principals=["home"])
+        async with door.wire() as wire:
+            wire.ask_key("home", certificate, signer=mine)
+            assert (await wire.reply()).kind == "failure"
+    assert len(door.audit("login.failed")) == 2
+
+
+async def test_sha1_signatures_are_refused(door: Door) -> None:
+    """An RSA key logs in with SHA-2 and not with the SHA-1 signatures of `ssh-rsa`, which are forgeable."""
+    key = asyncssh.generate_private_key("ssh-rsa", key_size=2048)
+    write_user(door, "old", key.export_public_key().decode().strip())
+    async with door.wire() as wire:
+        wire.ask_key("old", key, signer=key, algorithm="ssh-rsa")
+        assert (await wire.reply()).kind == "failure"
+        wire.ask_key("old", key, signer=key, algorithm="rsa-sha2-256")
+        assert await wire.reply() == Reply("success")
+    assert len(door.audit("login.failed")) == 1
+
+
+# -- the same answer for everyone -------------------------------------------------------------------------------------
+
+
+class Recording(argon2.PasswordHasher):
+    """The real hasher, which notes what it was asked."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        super().__init__()
+        self.asked: list[argon2.Parameters] = []
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Any:  # noqa: A002, ANN401 (argon2's own signature)
+        """Note the cost of a check, and make it."""
+        self.asked.append(argon2.extract_parameters(str(hash)))
+        return super().verify(hash, password)
+
+
+async def test_nobody_learns_who_exists(door: Door) -> None:
+    """Unknown user, user without password and wrong password answer the same after the same hash of the same cost."""
+    recording = door.server.passwords._hasher = Recording()
+    heard: list[tuple[Reply, ...]] = []
+    for name in ("nobody", "guest", "home"):
+        async with door.wire() as wire:
+            wire.ask_none(name)
+            none = await wire.reply()
+            wire.ask_key(name, door.key("attacker"))
+            key = await wire.reply()
+            wire.ask_password(name, "correct donkey")
+            heard.append((none, key, await wire.reply()))
+            assert len(recording.asked) == len(heard)
+    assert heard == [(Reply("failure", "publickey,password"),) * 3] * 3
+    assert len({(p.type, p.time_cost, p.memory_cost, p.parallelism, p.hash_len) for p in recording.asked}) == 1
+    assert [e["user"] for e in door.audit("login.failed")] == ["nobody", "guest", "home"]
+
+
+async def test_methods_are_the_same_for_everyone(door: Door) -> None:
+    """A house in which nobody has a password offers none, to no name."""
+    write_user(door, "home", public(door, "home"), role="admin")
+    for name in ("nobody", "guest", "home"):
+        async with door.wire() as wire:
+            wire.ask_none(name)
+            assert await wire.reply() == Reply("failure", "publickey")
+
+
+# -- exactly once -----------------------------------------------------------------------------------------------------
+
+
+def attempts(door: Door) -> Sequence[int]:
+    """Return how many login attempts each open connection has made."""
+    return [visitor.connection._attempts for visitor in door.server.visitors]
+
+
+def busy_hashing(door: Door) -> threading.Event:
+    """Keep every thread that checks passwords busy until the event is set."""
+    release = threading.Event()
+    for _ in range(PARALLEL):
+        door.server.passwords._pool.submit(release.wait, 20)
+    return release
+
+
+async def probes(door: Door, wire: Wire) -> None:
+    """Ask for nothing, and about keys."""
+    for key in ("attacker", "home", "guest"):
+        wire.ask_none("home")
+        await wire.reply()
+        wire.ask_key("home", door.key(key))
+        await wire.reply()
+
+
+async def bad_signature(door: Door, wire: Wire) -> None:
+    """Sign with another key."""
+    wire.ask_key("home", door.key("home"), signer=door.key("attacker"))
+    await wire.reply()
+
+
+async def wrong_password(_door: Door, wire: Wire) -> None:
+    """Give a wrong password."""
+    wire.ask_password("home", "wrong horse")
+    await wire.reply()
+
+
+async def names_alone(_door: Door, wire: Wire) -> None:
+    """Ask as people who do not exist, without any proof."""
+    for name in ("root", "admin", "pi"):
+        wire.ask_none(name)
+        await wire.reply()
+
+
+async def pipelined(door: Door, wire: Wire) -> None:
+    """Give three wrong passwords at once; the server answers the last alone."""
+    release = busy_hashing(door)
+    for guess in ("wrong horse 1", "wrong horse 2", "wrong horse 3"):
+        wire.ask_password("home", guess)
+    await until(lambda: attempts(door) == [3])
+    release.set()
+    assert (await wire.reply()).kind == "failure"
+
+
+async def cut_during_the_check(door: Door, wire: Wire) -> None:
+    """Leave while the password is being checked."""
+    release = busy_hashing(door)
+    wire.ask_password("home", "correct horse")
+    await until(lambda: attempts(door) == [1])
+    wire.abort()
+    await until(lambda: not door.server.visitors)
+    release.set()
+
+
+@pytest.mark.parametrize(
+    ("attack", "failures"),
+    [
+        (probes, 0),
+        (bad_signature, 1),
+        (wrong_password, 1),
+        (names_alone, 1),
+        (pipelined, 3),
+        (cut_during_the_check, 1),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+async def test_failures_count_exactly_once(
+    door: Door, attack: Callable[[Door, Wire], Awaitable[None]], failures: int
+) -> None:
+    """Each failed attempt counts once, however it ends; questions count nothing, and unknown names once in all."""
+    async with door.wire(source="127.0.0.66") as wire:
+        await attack(door, wire)
+    await until(lambda: not door.server.visitors)
+    assert len(door.audit("login.failed")) == failures
+    assert len(door.server.bans._failures.get("127.0.0.66", ())) == failures
+    assert not door.audit("login.ok")
+
+
+async def test_the_last_of_pipelined_passwords_may_be_right(door: Door) -> None:
+    """A right password after a pipelined wrong one lets in, and the wrong one counts."""
+    release = busy_hashing(door)
+    async with door.wire() as wire:
+        wire.ask_password("home", "wrong horse")
+        wire.ask_password("home", "correct horse")
+        await until(lambda: attempts(door) == [2])
+        release.set()
+        assert await wire.reply() == Reply("success")
+    assert len(door.audit("login.failed")) == 1
+    assert len(door.audit("login.ok")) == 1
+
+
+# -- bans and caps, before any key exchange ---------------------------------------------------------------------------
+
+
+async def refusal(door: Door, source: str = "127.0.0.1") -> tuple[bytes, int, str]:
+    """Return what a refused client reads, to the end: the version line, and the disconnect's code and reason."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port, local_addr=(source, 0))
+    async with asyncio.timeout(20):
+        version, _, packet = (await reader.read(-1)).partition(b"\r\n")
+    writer.close()
+    length, padding = struct.unpack_from(">IB", packet)
+    assert len(packet) == length + 4
+    kind, code, size = struct.unpack_from(">BII", packet, 5)
+    assert (kind, len(packet) % 8) == (1, 0)
+    reason = packet[14 : 14 + size]
+    assert packet[14 + size : len(packet) - padding] == String("en")
+    return version, code, reason.decode()
+
+
+async def get_banned(door: Door, source: str = "127.0.0.66") -> None:
+    """Fail to log in five times."""
+    for _ in range(2):
+        async with door.wire(source=source) as wire:
+            for _ in range(3):
+                await bad_signature(door, wire)
+                if door.audit("ban.set"):
+                    return
+
+
+async def test_a_banned_source_is_told_before_any_key_exchange(door: Door) -> None:
+    """A banned source reads the version and a plain disconnect with the reason, and nothing is made for it."""
+    await get_banned(door)
+    await until(lambda: not door.server.visitors)
+    assert await refusal(door, "127.0.0.66") == (b"SSH-2.0-sshhome", asyncssh.DISC_TOO_MANY_CONNECTIONS, BANNED)
+    assert not door.server.visitors
+    assert (await door.ask("guest", "echo others are not", source="127.0.0.67")).status == 0
+    (ban,) = door.audit("ban.set")
+    assert (ban["source"], ban["count"], ban["rule"]) == ("127.0.0.66", 1, "too many failed logins")
+    assert ban["evidence"] == "5 as home"
+    assert len(door.audit("login.failed")) == 5
+    assert [(e["source"], e["reason"]) for e in door.audit("connection.refused")] == [("127.0.0.66", BANNED)]
+
+
+async def test_a_ban_binds_connections_that_are_open_already(door: Door) -> None:
+    """A connection made before the ban is hung up on at its next attempt, right or wrong; who is in stays in."""
+    async with (
+        door.connect("guest", source="127.0.0.66") as inside,
+        door.wire(source="127.0.0.66") as by_key,
+        door.wire(source="127.0.0.66") as by_password,
+    ):
+        await get_banned(door)
+        by_key.ask_key("home", door.key("home"), signer=door.key("home"))
+        assert await by_key.reply() == Reply("disconnected", BANNED)
+        by_password.ask_password("home", "correct horse")
+        assert await by_password.reply() == Reply("disconnected", BANNED)
+        assert (await ask(inside, "echo still here")).out == "still here\n"
+    assert len(door.audit("login.failed")) == 5
+    assert [e["user"] for e in door.audit("login.ok")] == ["guest"]
+    assert [e["event"] for e in door.audit() if e["event"].startswith("session")] == [
+        "session.opened",
+        "session.closed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limits", "sources"),
+    [
+        ("connections_per_source = 2", ["127.0.0.1", "127.0.0.1"]),
+        ("connections = 3", ["127.0.0.1", "127.0.0.7", "127.0.0.8"]),
+    ],
+)
+async def test_at_a_cap_the_server_is_busy(serve: Serve, limits: str, sources: Sequence[str]) -> None:
+    """One connection too many, from a source or in all, reads `server busy, try later`; one that ends makes room."""
+    async with serve(f"[limits]\n{limits}") as door:
+        open_ones = [await asyncio.open_connection("127.0.0.1", door.port, local_addr=(s, 0)) for s in sources]
+        await until(lambda: len(door.server.visitors) == len(sources))
+        told = (b"SSH-2.0-sshhome", asyncssh.DISC_TOO_MANY_CONNECTIONS, "server busy, try later")
+        assert await refusal(door) == told
+        answer = await door.ask("home", "on kitchen")
+        assert (answer.err, answer.status) == ("disconnected: server busy, try later\n", 255)
+        if "per_source" in limits:
+            assert (await door.ask("guest", "echo others may", source="127.0.0.9")).status == 0
+        open_ones[0][1].close()
+        await until(lambda: len(door.server.visitors) == len(sources) - 1)
+        assert (await door.ask("home", "echo room again")).status == 0
+        for _, writer in open_ones:
+            writer.close()
+    assert [e["reason"] for e in door.audit("connection.refused")] == ["server busy, try later"] * 2
+
+
+async def test_rude_banned_clients_leave_nothing(door: Door) -> None:
+    """Banned clients that knock and leave at once, or talk before they listen, leave no socket and no count behind."""
+    await get_banned(door)
+    before = asyncio.all_tasks()
+    for number in range(200):
+        with socket.socket() as knock:
+            knock.setblocking(False)
+            knock.bind(("127.0.0.66", 0))
+            await asyncio.get_running_loop().sock_connect(knock, ("127.0.0.1", door.port))
+            if number % 2:
+                await asyncio.get_running_loop().sock_sendall(knock, b"SSH-2.0-rude\r\n" + b"\0" * 1000)
+            else:
+                knock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await until(lambda: len(door.audit("connection.refused")) == 200)
+    await until(lambda: asyncio.all_tasks() <= before | {asyncio.current_task()})
+    assert not door.server.visitors
+    assert not door.server._per_source
+
+
+# -- options of a key -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "enters", "terminal"),
+    [
+        ("", True, True),
+        ('from="127.0.0.0/8" ', True, True),
+        ('from="10.0.0.0/8" ', False, False),
+        ('FROM="10.0.0.0/8" ', False, False),
+        ('expiry-time="20260603" ', True, True),
+        ('expiry-time="20260601" ', False, False),
+        ("restrict ", True, False),
+        ("no-pty ", True, False),
+        ('No-Pty,from="127.0.0.1/32",expiry-time="20270101" ', True, False),
+    ],
+)
+async def test_key_options_bind(door: Door, options: str, *, enters: bool, terminal: bool) -> None:
+    """A key's from=, expiry-time= and restrict or no-pty decide who enters with it, and who gets a terminal."""
+    write_user(door, "opt", f"{options}{public(door, 'attacker')}")
+    key = door.key("attacker")
+    async with door.wire() as wire:
+        wire.ask_key("opt", key)
+        assert (await wire.reply()).kind == ("this key would do" if enters else "failure")
+        wire.ask_key("opt", key, signer=key)
+        assert (await wire.reply()).kind == ("success" if enters else "failure")
+        if enters:
+            assert await (await RawChannel.open(wire)).terminal() is terminal
+            assert (await ask(wire, "echo in")).out == "in\n"
+    assert len(door.audit("login.ok")) == enters
+    assert len(door.audit("login.failed")) == (not enters)
+
+
+@pytest.mark.parametrize("other", ['from="10.0.0.0/8" ', 'expiry-time="20260601" '])
+async def test_the_line_that_admits_is_the_line_that_binds(door: Door, other: str) -> None:
+    """Of two lines with the same key, the options of the one that lets in count, not those of one that would not."""
+    line = public(door, "attacker")
+    write_user(door, "opt", f"{other}{line}", f"restrict {line}")
+    async with door.wire() as wire:
+        await wire.log_in("opt", door.key("attacker"))
+        assert not await (await RawChannel.open(wire)).terminal()
+
+
+async def test_a_key_expires_while_the_server_runs(door: Door, clock: FixedClock) -> None:
+    """A key is good until the second its expiry-time names, and not a login longer."""
+    write_user(door, "opt", f'expiry-time="202606021300" {public(door, "attacker")}')
+    assert (await door.ask("opt", "echo in", key="attacker")).status == 0
+    clock.step(3599)
+    assert (await door.ask("opt", "echo in", key="attacker")).status == 0
+    clock.step(1)
+    assert (await door.ask("opt", "echo in", key="attacker")).err == "permission denied\n"
+
+
+# -- a user file that changes under a live connection -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("idle", [False, True], ids=["shell", "idle"])
+@pytest.mark.parametrize("removed", ["user", "key"])
+async def test_removal_ends_live_connections(door: Door, removed: str, *, idle: bool) -> None:
+    """When a user, or the key they came with, is removed, their connections end with the reason; others go on."""
+    async with door.wire() as wire, door.wire() as other:
+        await wire.log_in("guest", door.key("guest"))
+        await other.log_in("home", door.key("home"))
+        if not idle:
+            raw = await RawChannel.open(wire)
+            assert await raw.terminal()
+            assert await raw.ask("shell")
+            await until(lambda: "guest@house>" in raw.heard.out)
+        if removed == "user":
+            (door.site.path / "authorized_users" / "guest.toml").unlink()
+        else:
+            write_user(door, "guest", public(door, "attacker"), role="guest")
+        assert await wire.reply() == Reply("disconnected", f"your {removed} was removed")
+        assert (await ask(other, "echo still here")).out == "still here\n"
+        await until(lambda: len(door.server.visitors) == 1)
+    await until(lambda: len(door.audit("session.closed")) == len(door.audit("session.opened")))
+    assert [e["user"] for e in door.audit("session.closed")] == ["home"] if idle else ["guest", "home"]
+    assert (await door.ask("guest", "echo in")).err == "permission denied\n"
+
+
+async def test_a_password_login_outlives_the_keys(door: Door) -> None:
+    """Removing a key ends nobody who came by password; removing the user does, at the latest with the next order."""
+    async with door.wire() as wire:
+        wire.ask_password("home", "correct horse")
+        assert await wire.reply() == Reply("success")
+        write_user(door, "home", public(door, "attacker"), role="admin", password="correct horse")
+        assert (await whoami(wire))["method"] == "password"
+        (door.site.path / "authorized_users" / "home.toml").unlink()
+        raw = await RawChannel.open(wire)
+        assert await raw.ask("exec", String("on kitchen"))
+        assert await wire.reply() == Reply("disconnected", "your user was removed")
+    assert not [e for e in door.audit("order.done") if e["order"] == "on"]
+
+
+async def test_a_changed_file_binds_at_the_next_order(door: Door) -> None:
+    """What a user file says now decides the next order of a session that is open; a broken file changes nothing."""
+    async with door.connect("guest") as connection:
+        raw = await RawChannel.open(connection)
+        assert await raw.ask("shell")
+        raw.channel.write("on --keep-going kitchen\n")
+        await until(lambda: raw.heard.out == "kitchen is on\n")
+        path = door.site.path / "authorized_users" / "guest.toml"
+        text = path.read_text()
+        path.write_text(text.replace('"guest"]', '"nonsense"]'))
+        raw.channel.write("off kitchen\n")
+        await until(lambda: raw.heard.out.endswith("kitchen is off\n"))
+        path.write_text(text.replace('"guest"]', '"viewer"]'))
+        raw.channel.write("on kitchen\n")
+        await until(lambda: raw.heard.closed)
+        assert (raw.heard.err, raw.heard.status) == ("error: 'on' needs the control privilege\n", 77)
+    assert len(door.audit("user.refused")) == 1
+    assert [e["event"] for e in door.audit() if e["event"].startswith("order")] == ["order.done"] * 2 + [
+        "order.refused"
+    ]
+
+
+# -- what nobody gets, not even the admin -----------------------------------------------------------------------------
+
+
+async def test_channels_other_than_orders_are_refused(door: Door) -> None:
+    """Subsystems, X11 and agent forwarding are refused for the admin too, and begin no session."""
+    cookie = (Boolean(False), String("MIT-MAGIC-COOKIE-1"), String(b"0" * 32), UInt32(0))
+    async with door.connect("home") as connection:
+        raw = await RawChannel.open(connection)
+        assert not await raw.ask("x11-req", *cookie)
+        assert not await raw.ask("auth-agent-req@openssh.com")
+        assert not await raw.ask("nonsense@example.com")
+        for name in (b"sftp", b"SFTP", b"scp", b"netconf", b"", b"\xff\xfe"):
+            assert not await (await RawChannel.open(connection)).ask("subsystem", String(name)), name
+        assert not list(door.server.sessions)
+        with pytest.raises(asyncssh.ChannelOpenError):
+            await connection.start_sftp_client()
+    assert not door.audit("session.opened")
+
+
+@pytest.mark.parametrize(
+    "command", ["scp -t /tmp", "scp -f host_keys/ssh_host_ed25519_key", "sh -c id", "/bin/sh", "sftp-server"]
+)
+async def test_programs_are_unknown_orders(door: Door, command: str) -> None:
+    """What scp, sftp and a Unix shell would run is an unknown order like any other."""
+    answer = await door.ask("home", command)
+    assert (answer.out, answer.status) == ("", 127)
+    assert answer.err.startswith(f"error: unknown order '{command.split(maxsplit=1)[0]}'")
+    (event,) = door.audit("order.refused")
+    assert (event["code"], event["order"]) == ("unknown_order", command)
+
+
+async def forward(connection: asyncssh.SSHClientConnection, how: str, port: int) -> None:
+    """Ask for one kind of forwarding."""
+    match how:
+        case "a TCP connection":
+            await connection.open_connection("127.0.0.1", port)
+        case "a socket":
+            await connection.open_unix_connection("/tmp/any.sock")
+        case "a TCP listener":
+            await connection.forward_remote_port("127.0.0.1", 0, "127.0.0.1", port)
+        case "a socket listener":
+            await connection.forward_remote_path("/tmp/any.sock", "/tmp/other.sock")
+        case "a tunnel":
+            await connection.create_tun(asyncssh.SSHTunTapSession)
+        case _:
+            await connection.create_tap(asyncssh.SSHTunTapSession)
+
+
+@pytest.mark.parametrize(
+    "how", ["a TCP connection", "a socket", "a TCP listener", "a socket listener", "a tunnel", "an Ethernet tunnel"]
+)
+async def test_nothing_is_forwarded(door: Door, how: str) -> None:
+    """No forwarding in either direction is granted, to the admin neither, and the connection goes on."""
+    async with door.connect("home") as connection:
+        with pytest.raises((asyncssh.ChannelOpenError, asyncssh.ChannelListenError)):
+            await forward(connection, how, door.port)
+        assert (await ask(connection, "echo still here")).status == 0
+    assert [e["user"] for e in door.audit("login.ok")] == ["home"]
+
+
+async def test_every_session_is_audited(door: Door) -> None:
+    """A login, and the beginning and the end of each session, are audit events that belong together."""
+    await door.ask("guest", "echo hello")
+    await until(lambda: door.audit("session.closed"))
+    events = [e for e in door.audit() if not e["event"].startswith("server")]
+    assert [e["event"] for e in events] == ["login.ok", "session.opened", "order.done", "session.closed"]
+    key = door.key("guest").get_fingerprint()
+    assert {e["user"] for e in events} == {"guest"}
+    assert {e["key"] for e in events[:3]} == {key}
+    assert {e["source"] for e in events[:3]} == {"127.0.0.1"}
+    assert len({e["session"] for e in events[1:]}) == 1
+    assert (events[1]["channel"], events[3]["orders"]) == ("exec", 1)

@@ -1,0 +1,295 @@
+"""A user is one file, read again when it changes; a file that is not understood is refused whole."""
+
+import os
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sshhome.errors import BadArguments, SiteError
+from sshhome.grant import CONDITIONS, Roles
+from sshhome.user import User, Users, check_login_name, parse_user, write_whole
+
+LINE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f anna@laptop"
+HASH = "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$c29tZWhhc2g"
+GOOD = f"""# The owner's own words.
+name = "Anna"
+roles = ["guest"]   # for now
+keys = ['{LINE}', 'from="10.0.0.0/8" {LINE}']
+password = "{HASH}"
+require = "any"
+grants = ["control:climate.*", {{ deny = "read:@kids" }}]
+"""
+
+BAD = {
+    "unknown key": ('nmae = "Anna"', "unknown key 'nmae', did you mean 'name'?"),
+    "unknown key, no nearest": ("zzzzzz = 1", "unknown key 'zzzzzz'"),
+    "unknown role": ('roles = ["king"]', "no role 'king'; there are admin, resident, guest, child, viewer"),
+    "unknown key option": (
+        f"keys = ['command=\"x\" {LINE}']",
+        "keys, line 1: key option 'command' is not supported yet",
+    ),
+    "damaged key": (f"keys = ['{LINE}', 'ssh-ed25519 AAAA']", "keys, line 2: "),
+    "plain password": ('password = "hunter2"', "password must be an argon2id hash"),
+    "require": ('require = "publickey+totp"', "require = 'publickey+totp' is not supported yet"),
+    "unknown privilege": ('grants = ["look"]', "'look' is no privilege"),
+    "wrong type": ("roles = 5", "roles"),
+    "wrong type inside": ("keys = [5]", "keys"),
+    "no TOML": ("name = ", "authorized_users/anna.toml: "),
+    "key twice": ('name = "a"\nname = "b"', "authorized_users/anna.toml: "),
+    "number of many digits": (f"name = {'1' * 5000}", "authorized_users/anna.toml: "),
+    "deep nesting": (f"name = {'[' * 5000}", "authorized_users/anna.toml: "),
+    **{
+        f"condition {condition}": (
+            f'grants = [{{ allow = "access:lock.front_door", {condition} = "x" }}]',
+            f"condition '{condition}' of a grant is not supported yet",
+        )
+        for condition in sorted(CONDITIONS)
+    },
+}
+
+Write = Callable[[str], None]
+
+
+@pytest.fixture
+def refused() -> list[SiteError]:
+    """Return what was refused so far."""
+    return []
+
+
+@pytest.fixture
+def users(tmp_path: Path, refused: list[SiteError]) -> Users:
+    """Return the users of a folder."""
+    return Users(tmp_path, Roles(), refused.append)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Return what writes anna's file, as a new version each time."""
+    return lambda text: write_whole(tmp_path / "anna.toml", text)
+
+
+def test_a_whole_file() -> None:
+    """A user file is who may log in, with which keys, and the grants of the roles and of the file together."""
+    user = parse_user("anna", GOOD, Roles())
+    assert (user.login, user.name, user.roles, user.password) == ("anna", "Anna", ("guest",), HASH)
+    assert [(key.comment, bool(key.sources)) for key in user.keys] == [("anna@laptop", False), ("anna@laptop", True)]
+    assert [str(grant) for grant in user.grants] == [
+        "read (role guest)",
+        *(f"control:{kind}.* (role guest)" for kind in ("light", "switch", "fan", "media_player", "scene")),
+        "control:climate.* (authorized_users/anna.toml)",
+        "deny read:@kids (authorized_users/anna.toml)",
+    ]
+
+
+def test_an_empty_file_may_do_nothing() -> None:
+    """Whoever's file says nothing has no key, no password and no grant."""
+    assert parse_user("anna", "", Roles()) == User("anna", "anna")
+
+
+@pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD)
+def test_a_file_is_refused_whole_and_the_old_version_stays(
+    users: Users, write: Write, refused: list[SiteError], text: str, message: str
+) -> None:
+    """A file with anything in it that is not understood is refused, told of once, and taken up when corrected."""
+    write(GOOD)
+    old = users.get("anna")
+    assert old is not None
+    write(f"{text}\n")
+    assert [users.get("anna") for _ in range(3)] == [old] * 3
+    assert len(refused) == 1
+    assert refused[0].message.startswith("authorized_users/anna.toml: ")
+    assert message in refused[0].message
+    write(f"{text}\n\n")
+    assert users.get("anna") is old
+    assert len(refused) == 2
+    write('name = "Anna the second"')
+    corrected = users.get("anna")
+    assert corrected is not None
+    assert corrected.name == "Anna the second"
+    assert not corrected.keys
+    assert len(refused) == 2
+
+
+@pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD)
+def test_nobody_comes_in_by_a_refused_first_version(
+    users: Users, write: Write, refused: list[SiteError], text: str, message: str
+) -> None:
+    """A file that was never understood is no user, and yet takes the name."""
+    write(text)
+    assert users.get("anna") is None
+    assert users.get("anna") is None
+    assert len(refused) == 1
+    assert list(users) == []
+    assert users.names() == ["anna"]
+    assert message in refused[0].message
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda path: path.write_bytes(b'name = "\xff"'), id="no UTF-8"),
+        pytest.param(lambda path: path.write_text("#" * (256 * 1024 + 1)), id="too big"),
+        pytest.param(Path.mkdir, id="a folder"),
+        pytest.param(os.mkfifo, id="a pipe"),
+        pytest.param(lambda path: path.symlink_to(path.name), id="a link to itself"),
+    ],
+)
+def test_what_is_no_sensible_file(
+    users: Users, write: Write, refused: list[SiteError], tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    """What cannot be read as a file is refused like one that is not understood: told once, the old version stays."""
+    write(GOOD)
+    old = users.get("anna")
+    assert old is not None
+    (tmp_path / "anna.toml").unlink()
+    spoil(tmp_path / "anna.toml")
+    assert [users.get("anna") for _ in range(3)] == [old] * 3
+    assert len(refused) == 1
+
+
+def test_a_change_is_seen_at_the_next_look(users: Users, write: Write) -> None:
+    """A changed file is the next answer; an unchanged one is the same user, unread; a deleted one is none at once."""
+    assert users.get("anna") is None
+    write(GOOD)
+    first = users.get("anna")
+    assert first is not None
+    assert users.get("anna") is first
+    write('name = "Other"')
+    second = users.get("anna")
+    assert second is not None
+    assert second.name == "Other"
+    (users.folder / "anna.toml").unlink()
+    assert users.get("anna") is None
+    write(GOOD)
+    assert users.get("anna") == first
+
+
+def test_a_change_is_seen_whatever_the_file_says_of_its_age(users: Users, tmp_path: Path) -> None:
+    """A change in place is seen though size and modification time are those of before, as `cp -p` leaves them."""
+    path = tmp_path / "anna.toml"
+    path.write_text('roles = ["admin"]')
+    before = path.stat()
+    assert users.get("anna") is not None
+    path.write_text('roles = ["guest"]')
+    # The kernel's own stamp of a change cannot be set; wait for it to move on from the first one's.
+    while path.stat().st_ctime_ns == before.st_ctime_ns:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    changed = users.get("anna")
+    assert changed is not None
+    assert changed.roles == ("guest",)
+
+
+@pytest.mark.parametrize(
+    "login",
+    [
+        "",
+        "Anna",
+        "anna.toml",
+        "../anna",
+        "anna/",
+        ".",
+        "anna\n",
+        "änna",
+        "anna ",
+        "a" * 33,
+        "anna\0",
+        "an\u2028na",
+        "*",
+    ],
+)
+def test_names_that_are_no_login(users: Users, write: Write, login: str) -> None:
+    """A name with anything but 1 to 32 of a-z 0-9 _ - is nobody, whatever files there are."""
+    write(GOOD)
+    assert users.get(login) is None
+    with pytest.raises(BadArguments):
+        check_login_name(login)
+
+
+def test_the_folder_is_read_by_name(users: Users, tmp_path: Path) -> None:
+    """Users are listed by login name, without files that are none and without those not understood."""
+    for name in ("zoe", "anna", "0-9_", "Anna", "a b", "x" * 33):
+        (tmp_path / f"{name}.toml").write_text("")
+    (tmp_path / "bad.toml").write_text("?")
+    (tmp_path / "README.md").write_text("# Users")
+    (tmp_path / "guest.toml.example").write_text("")
+    assert users.names() == ["0-9_", "anna", "bad", "zoe"]
+    assert [user.login for user in users] == ["0-9_", "anna", "zoe"]
+    assert Users(tmp_path / "nosuch", Roles()).names() == []
+
+
+def test_passwords_are_offered_when_anyone_has_one(users: Users, tmp_path: Path) -> None:
+    """As soon as one user has a password, passwords are offered."""
+    (tmp_path / "zoe.toml").write_text("")
+    assert not users.any_password
+    (tmp_path / "anna.toml").write_text(GOOD)
+    assert users.any_password
+
+
+def test_an_edit_keeps_the_owners_own_words(users: Users, write: Write, tmp_path: Path) -> None:
+    """A change by the command line leaves comments and order as they are, and the file to its owner alone."""
+    write(GOOD)
+    user = users.edit("anna", lambda document: document.update({"name": "Anna Maria"}))
+    text = (tmp_path / "anna.toml").read_text()
+    assert text == GOOD.replace('"Anna"', '"Anna Maria"')
+    assert user.name == "Anna Maria"
+    assert users.get("anna") == user
+    assert (tmp_path / "anna.toml").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["anna.toml"]
+
+
+def test_a_wrong_edit_is_not_written(users: Users, write: Write, tmp_path: Path) -> None:
+    """A change that makes the file wrong is refused, and the file stays to the byte."""
+    write(GOOD)
+    with pytest.raises(SiteError, match="no role 'king'"):
+        users.edit("anna", lambda document: document.update({"roles": ["king"]}))
+    assert (tmp_path / "anna.toml").read_text() == GOOD
+
+
+def test_an_edit_of_a_broken_file_is_refused(users: Users, write: Write) -> None:
+    """A file that is no TOML cannot be edited, and the error names it."""
+    write("name = ")
+    with pytest.raises(SiteError, match=r"^authorized_users/anna\.toml: "):
+        users.edit("anna", lambda document: None)
+
+
+def test_new_and_removed_users(tmp_path: Path) -> None:
+    """A user is made once, in a folder made for it, and removed once."""
+    users = Users(tmp_path / "authorized_users", Roles())
+    users.edit("anna", lambda document: document.update({"name": "Anna"}), new=True)
+    assert users.names() == ["anna"]
+    assert users.folder.stat().st_mode & 0o777 == 0o700
+    with pytest.raises(BadArguments, match="exists already"):
+        users.edit("anna", lambda document: None, new=True)
+    users.remove("anna")
+    for attempt in (lambda: users.remove("anna"), lambda: users.edit("anna", lambda document: None)):
+        with pytest.raises(BadArguments, match="does not exist"):
+            attempt()
+    for attempt in (lambda: users.remove("../anna"), lambda: users.edit("../anna", lambda _: None, new=True)):
+        with pytest.raises(BadArguments, match="no login name"):
+            attempt()
+
+
+@settings(deadline=None)
+@given(
+    st.text(st.characters())
+    | st.builds(
+        lambda key, value: f"{key} = {value}",
+        st.sampled_from(["name", "roles", "keys", "password", "require", "grants", "nosuch"]),
+        st.sampled_from(["5", '"x"', "[]", '["read"]', "[[]]", "{}", "1979-05-27", "true", "nan", '[{deny="read"}]'])
+        | st.text(),
+    )
+)
+def test_any_text_is_a_user_or_a_site_error(text: str) -> None:
+    """Any file at all is a user or a SiteError that names the file."""
+    try:
+        user = parse_user("anna", text, Roles())
+    except SiteError as error:
+        assert error.message.startswith("authorized_users/anna.toml: ")  # noqa: PT017 (either is right)
+    else:
+        assert set(tomllib.loads(text)) <= {"name", "roles", "keys", "password", "require", "grants"}
+        assert user.login == "anna"
