@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from sshhome.clock import Clock
+from sshhome.clock import Clock, iso
 from sshhome.config import BanRules, never_networks
 from sshhome.quantity import span
 from sshhome.store import BanRecord, Failure, Store
@@ -31,6 +31,13 @@ def source_of(text: str) -> str:
     if address.version == 4:
         return str(address)
     return str(ipaddress.ip_network((address, 64), strict=False))
+
+
+def facts(ban: BanRecord) -> dict[str, object]:
+    """Return what the audit log shall know of a ban."""
+    told = msgspec.structs.asdict(ban)
+    del told["at"]
+    return told | {"until": iso(ban.until)}
 
 
 class _Live(msgspec.Struct):

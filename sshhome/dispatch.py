@@ -15,7 +15,7 @@ import msgspec
 
 from sshhome import words as tokenizer
 from sshhome.audit import Audit
-from sshhome.ban import Bans
+from sshhome.ban import Bans, facts
 from sshhome.clock import Clock
 from sshhome.config import Limits
 from sshhome.device import Device
@@ -302,20 +302,14 @@ class Dispatch:
         )
 
     def _could(self, user: User, order: Order, scope: Scope) -> bool:
-        target = order.target
-        if not self._holds(user, order).allowed:
-            return False
-        if target is None or not target.required:
-            return target is None or order.needs is Privilege.READ or self._could_on_any(user, order, scope)
-        return self._could_on_any(user, order, scope)
-
-    def _could_on_any(self, user: User, order: Order, scope: Scope) -> bool:
-        target = order.target
-        assert target is not None  # noqa: S101 (the callers have looked)
-        kind = target.type
-        return isinstance(kind, Devices) and any(
-            kind.fits(device) and self.may(user, order, device).allowed for device in scope.index
-        )
+        """Return whether the user could give an order on anything; one that only looks needs no device."""
+        target, held = order.target, self._holds(user, order).allowed
+        if not held or target is None or not isinstance(target.type, Devices):
+            return held
+        if order.needs is Privilege.READ and not target.required:
+            return True
+        fits = target.type.fits
+        return any(fits(device) and self.may(user, order, device).allowed for device in scope.index)
 
     @property
     def _names(self) -> Mapping[str, Any]:
@@ -335,7 +329,7 @@ class Dispatch:
         if self.limits.bad_order == "ban":
             ban = self.bans.ban(session.login.source, "bad_order", outcome.error.message[:200], "an unknown order")
             if ban is not None:
-                self.audit.write("ban.set", **msgspec.structs.asdict(ban))
+                self.audit.write("ban.set", **facts(ban))
         if self.limits.bad_order != "refuse" or session.bad_orders >= MAX_BAD_ORDERS:
             session.leaving = True
             return Outcome(error=UnknownOrder(outcome.error.message, "that was one too many, the session is closed"))

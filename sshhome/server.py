@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 import asyncssh
-import msgspec
 
 from sshhome.audit import Audit
-from sshhome.ban import Bans, address_of, source_of
+from sshhome.ban import Bans, address_of, facts, source_of
 from sshhome.channels import SessionChannel
 from sshhome.clock import Clock
 from sshhome.config import Config, split_address
@@ -286,7 +285,7 @@ class Visitor(asyncssh.SSHServer):
         server.audit.write("login.failed", user=user[:64], source=self._address, method=method)
         ban = server.bans.failed(self._address, user[:64], "login")
         if ban is not None:
-            server.audit.write("ban.set", **msgspec.structs.asdict(ban))
+            server.audit.write("ban.set", **facts(ban))
 
     def proved(self, user: str, method: str, key: bytes) -> bool:
         """Fix the identity; false for a user who was removed while they proved it."""

@@ -514,13 +514,15 @@ LINES = ANY_TEXT | st.lists(
 async def test_any_text_is_an_outcome_an_order(road: Road, line: str, user: str) -> None:
     """Whatever a client sends, each order of it ends in one outcome and one audit event, and none is our fault."""
     before = len(road.audit())
-    outcomes = await road.give(user, line, "--keep-going")
+    session = road.session(user)
+    outcomes = [outcome async for outcome in road.dispatch.run_line(session, line, [Word("--keep-going")])]
+    road.dispatch.sessions.close(session)
     try:
         count = len(split(line))
     except BadArguments:
         count = 1
         assert outcomes[0].error is not None
-    assert len(outcomes) == count or (outcomes and outcomes[-1].order is REGISTRY.find(["exit"])[0])
+    assert len(outcomes) == count or (session.leaving and len(outcomes) < count)
     for outcome in outcomes:
         assert outcome.status in {0, 3, 64, 69, 77, 127}
         assert not any(_DRIVES.search(text) for text in said(outcome))
@@ -566,6 +568,26 @@ async def test_options_of_every_order(road: Road) -> None:
     assert said(outcome) == ('"--fast"\n', "")
     outcome = await road.one("admin", "on kitchen --no-wait")
     assert said(outcome) == ("sent to kitchen\n", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "explained"),
+    [
+        ("--help", ""),
+        ("on --help", "on TARGET"),
+        ("on kitchen --help", "on TARGET"),
+        ("dim desk 40 --help --json", "dim TARGET [LEVEL]"),
+        ("ban list --help", "ban list"),
+        ("help on", "on TARGET"),
+    ],
+)
+async def test_help_on_the_way(road: Road, line: str, explained: str) -> None:
+    """`--help` anywhere in an order explains that order instead of giving it."""
+    outcome = await road.one("admin", line)
+    assert outcome.status == 0
+    (told,) = [answer.value for answer in outcome.answers]
+    assert getattr(told, "usage", "") == explained
+    assert road.backend.applied == []
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,17 @@ def test_json(values: list[object], several: bool, expected: object) -> None:  #
     assert json.loads(out) == expected
 
 
+@settings(deadline=None)
+@given(st.text(), st.integers(20, 120))
+def test_sentences_break_only_in_a_terminal(text: str, columns: int) -> None:
+    """In a terminal a sentence breaks so that it fits; for a script each line of it is one line; no word is lost."""
+    plain, _ = render(outcome(str, text), Look(columns=columns))
+    broken, _ = render(outcome(str, text), Look(columns=columns, wrap=True))
+    assert plain.count("\n") == (text.count("\n") + 1 if text else 0)
+    assert "".join(broken.split()) == "".join(plain.split())
+    assert all(cell_len(line) <= columns for line in broken.split("\n"))
+
+
 # -- tables -----------------------------------------------------------------------------------------------------------
 
 COLUMNS = (

@@ -129,6 +129,12 @@ def test_nearest_names_are_offered(text: str, hint: str) -> None:
     assert error.value.hint == hint
 
 
+def test_a_glob_is_no_longer_than_an_id_can_be() -> None:
+    """A glob of thousands of characters is refused: each one asked for would be compiled and remembered."""
+    with pytest.raises(BadArguments):
+        INDEX.find("*" * 1000, anything, "fit")
+
+
 def test_room_without_its_sign() -> None:
     """A room named without its `@` is the room only where several devices are wanted anyway."""
     assert len(ids("kitchen", room_first=True)) == 7
