@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from sshhome.dispatch import COMMON_OPTIONS, Dispatch
+from sshhome.bind import COMMON_OPTIONS
+from sshhome.dispatch import Dispatch
 from sshhome.errors import BadArguments
 from sshhome.order import Order
 from sshhome.param import Scope, Suggestion

@@ -16,6 +16,7 @@ import msgspec
 from sshhome import words as tokenizer
 from sshhome.audit import Audit
 from sshhome.ban import Bans, facts
+from sshhome.bind import Call, calls_of, masked, split_common, texts_of
 from sshhome.clock import Clock
 from sshhome.config import Limits
 from sshhome.device import Device
@@ -23,9 +24,9 @@ from sshhome.errors import BadArguments, Denied, Internal, NotConfirmed, Sshhome
 from sshhome.grant import Decision, Privilege, decide, holds
 from sshhome.house import House
 from sshhome.order import Context, Order, Registry
-from sshhome.param import EVERYTHING, ONLY, Devices, Scope, Secret, Suggestion
+from sshhome.param import Devices, Scope, Suggestion
 from sshhome.session import Session, Sessions
-from sshhome.target import Index, Match
+from sshhome.target import Index
 from sshhome.user import User, Users
 from sshhome.words import Word
 
@@ -33,12 +34,6 @@ log = logging.getLogger(__name__)
 
 #: Unknown orders in a row after which a session is closed.
 MAX_BAD_ORDERS = 10
-#: Options that every order takes.
-COMMON_OPTIONS: Mapping[str, str] = {
-    "--json": "answer in JSON",
-    "--no-wait": "do not wait for the device's own echo",
-    "--keep-going": "go on with the next order after one that failed",
-}
 #: Statuses from the worst to the best, for an order that acted on several devices.
 _WORST = (70, 124, 77, 64, 69, 3)
 
@@ -72,14 +67,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
             return self.error.status
         statuses = {error.status for _, error in self.left_out}
         return next((status for status in _WORST if status in statuses), max(statuses, default=0))
-
-
-class _Call(msgspec.Struct, frozen=True):
-    """One run of an order's function: its arguments, and the devices it may change."""
-
-    args: Mapping[str, Any]
-    device: Device | None = None
-    label: str = ""
 
 
 class _Trace(msgspec.Struct):
@@ -131,7 +118,7 @@ class Dispatch:
         `--keep-going` on any order of the line runs all of them; the words in `also` are added to each.
         """
         try:
-            if len(line) > self.limits.order_line or len(line.encode()) > self.limits.order_line:
+            if len(line) > self.limits.order_line or len(line.encode(errors="surrogatepass")) > self.limits.order_line:
                 raise BadArguments(f"a line may be {self.limits.order_line} bytes long")
             orders = tokenizer.split(line)
         except BadArguments as error:
@@ -195,7 +182,7 @@ class Dispatch:
     async def _run(self, session: Session, words: Sequence[Word]) -> Outcome:
         """Take the road and write the audit event, whatever happens on it."""
         started = self.clock.monotonic()
-        common, rest = _common(words)
+        common, rest = split_common(words)
         trace = _Trace(words=rest, common=common)
         outcome = Outcome(error=Internal("cut off"))
         session.orders += 1
@@ -224,7 +211,9 @@ class Dispatch:
         if not decision.allowed:
             raise Denied(f"'{order.name}' needs the {order.needs} privilege")
         scope = self.scope(user)
-        calls, several = _bind(order, words, scope, trace)
+        texts = texts_of(order, words)
+        trace.args = masked(order, texts)
+        calls, several = calls_of(order, texts, scope)
         permitted, left_out = self._authorize(user, order, calls, trace)
         if left_out and not several:
             raise left_out[0][1]
@@ -241,7 +230,9 @@ class Dispatch:
     def _find(self, user: User, trace: _Trace) -> tuple[Order, Sequence[Word]]:
         """Return the order that the words begin with, and the words after its name."""
         if Word("--help") in trace.words:
-            trace.words = [Word("help"), *(word for word in trace.words if not word.is_option)]
+            plain = [word for word in trace.words if not word.is_option]
+            asked, count = self.registry.find([word.text for word in plain[:2]])
+            trace.words = [Word("help"), *plain[: count if asked is not None else None]]
         names = [word.text for word in trace.words[:2]]
         order, count = self.registry.find(names)
         if order is not None:
@@ -266,10 +257,10 @@ class Dispatch:
         return decision
 
     def _authorize(
-        self, user: User, order: Order, calls: Sequence[_Call], trace: _Trace
-    ) -> tuple[Sequence[_Call], list[tuple[str, SshhomeError]]]:
+        self, user: User, order: Order, calls: Sequence[Call], trace: _Trace
+    ) -> tuple[Sequence[Call], list[tuple[str, SshhomeError]]]:
         """Sort the calls into those this user may make, and those left out with the reason."""
-        permitted: list[_Call] = []
+        permitted: list[Call] = []
         left_out: list[tuple[str, SshhomeError]] = []
         for call in calls:
             if call.device is None:
@@ -358,100 +349,8 @@ class Dispatch:
         )
 
 
-def _common(words: Sequence[Word]) -> tuple[frozenset[str], Sequence[Word]]:
-    """Split off the options that every order takes; what follows a bare `--` is never an option."""
-    common: set[str] = set()
-    rest: list[Word] = []
-    for at, word in enumerate(words):
-        if word == Word("--"):
-            rest += (Word(later.text, quoted=True) for later in words[at + 1 :])
-            break
-        if word.is_option and word.text in COMMON_OPTIONS:
-            common.add(word.text)
-        else:
-            rest.append(word)
-    return frozenset(common), rest
-
-
-def _bind(order: Order, words: Sequence[Word], scope: Scope, trace: _Trace) -> tuple[Sequence[_Call], bool]:
-    """Return the typed calls that the words ask for: one for each device, or one alone.
-
-    Raises BadArguments before anything has run, whichever device a value does not fit.
-    """
-    texts = _texts(order, words)
-    trace.args = {
-        p.name: "***" if isinstance(p.type, Secret) else texts[p.name] for p in order.params if p.name in texts
-    }
-    args: dict[str, Any] = {}
-    match: Match | None = None
-    for param in order.params:
-        text = texts.get(param.name)
-        if text is None:
-            args[param.name] = param.default
-        elif param.flag:
-            args[param.name] = True
-        elif not param.type.dependent:
-            args[param.name] = param.type.parse(text, scope)
-        if param is order.target and isinstance(param.type, Devices):
-            value = args[param.name]
-            if value is ONLY:
-                value = scope.index.only(param.type.fits, param.type.fitting)
-            elif value is EVERYTHING:
-                value = scope.index.every(param.type.fits)
-            args[param.name] = match = value
-    target = order.target
-    if match is None or target is None or not isinstance(target.type, Devices):
-        return [_Call(args)], False
-    if not target.type.each:
-        return [_Call(args)], match.several
-    calls = []
-    for device in match.devices:
-        own = msgspec.structs.replace(scope, device=device, attribute=match.attribute)
-        fitted = {
-            param.name: param.type.parse(texts[param.name], own)
-            for param in order.params
-            if param.type.dependent and param.name in texts
-        }
-        label = scope.index.short(device, target.type.fits)
-        calls.append(_Call({**args, **fitted, target.name: device}, device, label))
-    return calls, match.several
-
-
-def _texts(order: Order, words: Sequence[Word]) -> dict[str, str]:
-    """Give each word to the param it belongs to; raises BadArguments for too few, too many or unknown options."""
-    texts: dict[str, str] = {}
-    options = {f"--{param.name.replace('_', '-')}": param for param in order.params if param.option}
-    places = [param for param in order.params if not param.option]
-    waiting = iter(words)
-    for word in waiting:
-        if word.is_option:
-            name, equals, value = word.text.partition("=")
-            param = options.get(name)
-            if param is None:
-                raise BadArguments(f"'{order.name}' has no option '{name}'", f"usage: {order.usage}")
-            if param.flag and equals:
-                raise BadArguments(f"option '{name}' takes no value", f"usage: {order.usage}")
-            if not param.flag and not equals:
-                following = next(waiting, None)
-                if following is None:
-                    raise BadArguments(f"option '{name}' needs a value", f"usage: {order.usage}")
-                value = following.text
-            texts[param.name] = value
-        elif not places:
-            raise BadArguments(f"one word too many: '{word.text}'", f"usage: {order.usage}")
-        elif places[0].type.rest:
-            name = places[0].name
-            texts[name] = f"{texts[name]} {word.text}" if name in texts else word.text
-        else:
-            texts[places.pop(0).name] = word.text
-    missing = next((param for param in order.params if param.required and param.name not in texts), None)
-    if missing is not None:
-        raise BadArguments(f"'{order.name}' needs {missing.word}, {missing.says}", f"usage: {order.usage}")
-    return texts
-
-
 async def _call_all(
-    order: Order, context: Context, calls: Sequence[_Call], trace: _Trace, *, several: bool
+    order: Order, context: Context, calls: Sequence[Call], trace: _Trace, *, several: bool
 ) -> tuple[list[Answer], list[tuple[str, SshhomeError]]]:
     """Make the calls, all at once when there are several, and return answers and failures in their order."""
     if not several:
@@ -471,7 +370,7 @@ async def _call_all(
     return answers, failed
 
 
-async def _call(order: Order, context: Context, call: _Call) -> Answer:
+async def _call(order: Order, context: Context, call: Call) -> Answer:
     if call.device is not None and order.needs is not Privilege.READ:
         context = context.for_device(call.device)
     positional = [call.args[param.name] for param in order.params if not param.option]

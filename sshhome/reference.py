@@ -1,6 +1,6 @@
 """The reference of all orders, generated from the registry, so that it cannot tell otherwise than the code does."""
 
-from sshhome.dispatch import COMMON_OPTIONS
+from sshhome.bind import COMMON_OPTIONS
 from sshhome.order import Order, Registry
 
 

@@ -270,7 +270,9 @@ async def test_a_client_that_never_opens_its_window_is_given_up(serve: Serve, mo
         await until(lambda: list(door.server.sessions))
         monkeypatch.setattr(raw.channel, "process_packet", lambda *_: True)
         raw.channel.write("\x0c" * 1000)
+        channel, _ = session_of(server_side(door))
         await until(lambda: not list(door.server.sessions))
+        assert channel.get_write_buffer_size() == 0
         assert (await ask(connection, "echo the connection lives on")).status == 0
 
 

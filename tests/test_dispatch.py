@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from sshhome.audit import Audit
 from sshhome.backends.simulated import SimulatedBackend, family_house
 from sshhome.ban import Bans
+from sshhome.bind import COMMON_OPTIONS
 from sshhome.config import BanRules, Duration, Limits, Size
 from sshhome.device import ATTRIBUTES, Device, State
-from sshhome.dispatch import COMMON_OPTIONS, MAX_BAD_ORDERS, Dispatch, Outcome
+from sshhome.dispatch import MAX_BAD_ORDERS, Dispatch, Outcome
 from sshhome.errors import BadArguments, Denied, Internal, NotConfirmed, SlowDown, TimedOut, Unavailable
 from sshhome.grant import BUILT_IN_ROLES, Grant, Privilege, Roles
 from sshhome.house import House
@@ -134,6 +135,9 @@ async def open_road(
         backend = await Recording.open(options or {}, path, clock, house.reporter("simulated"))
         stack.push_async_callback(backend.close)
         backend.missing = missing
+        # Like the clock, this house stands still between orders: no cover goes on by itself.
+        assert backend._life is not None
+        backend._life.cancel()
         house.add("simulated", backend)
         known = Users(folder, Roles(), lambda error: audit.write("user.refused", message=error.message))
         dispatch = Dispatch(
@@ -534,6 +538,15 @@ async def test_any_text_is_an_outcome_an_order(road: Road, line: str, user: str)
 
 #: What drives a terminal or forges a line; the end of our own lines is no part of it.
 _DRIVES = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+@pytest.mark.parametrize("line", ["echo \ud800", "on \udcff", "\ud800", "'\ud800"], ids=ascii)
+async def test_text_that_cannot_be_encoded_is_an_outcome_too(road: Road, line: str) -> None:
+    """A lone surrogate, which a JSON client may send though no bytes can, ends in an outcome and an audit event."""
+    outcome = await road.one("admin", line)
+    assert outcome.status in {0, 64, 127}
+    assert all(text.encode() is not None for text in said(outcome))
+    assert len(road.audit()) == 1
 
 
 # -- lines ------------------------------------------------------------------------------------------------------------

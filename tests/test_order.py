@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 import pytest
 
+from sshhome.bind import COMMON_OPTIONS
 from sshhome.config import Limits
 from sshhome.device import Device
-from sshhome.dispatch import COMMON_OPTIONS
 from sshhome.grant import Privilege
 from sshhome.order import REGISTRY, Context, Registry, order
 from sshhome.param import EVERYTHING, ONLY, Alarm, Anything, Brightness, Dimmable, Line

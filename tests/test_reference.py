@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sshhome.dispatch import COMMON_OPTIONS
+from sshhome.bind import COMMON_OPTIONS
 from sshhome.order import REGISTRY
 from sshhome.reference import markdown
 

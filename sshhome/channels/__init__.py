@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import asyncssh
 
-from sshhome.dispatch import COMMON_OPTIONS, Dispatch, Outcome
+from sshhome.bind import COMMON_OPTIONS
+from sshhome.dispatch import Dispatch, Outcome
 from sshhome.errors import Internal
 from sshhome.render import Look, render
 from sshhome.session import Session

@@ -101,8 +101,9 @@ async def test_ctrl_c_while_an_order_waits(door: Door, how: str) -> None:
         with door.waiting_printer():
             screen.type("on printer\r")
             await until(lambda: door.server.dispatch._running)
-            screen.type(CTRL_C + CTRL_D)
+            screen.type("echo typed before\r" + CTRL_C + CTRL_D)
             assert await left(screen) == 130
+    assert "echo" not in dict(door.orders())
 
 
 @pytest.mark.parametrize("how", ["key", "signal"])
@@ -264,6 +265,24 @@ async def test_a_paste_runs_nothing(door: Door, pasted: str, line: str | None) -
         else:
             screen.type(CTRL_C)
         await screen.give("echo alive", "alive")
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+@pytest.mark.parametrize("how", ["typed", "pasted"])
+async def test_a_line_has_a_limit(door: Door, term: str, how: str) -> None:
+    """A line takes 4 KiB, and nothing beyond it, however it comes."""
+    text = " ".join(["echo", *["y" * 6] * 2_000])
+    async with door.connect("home") as connection:
+        raw = await RawChannel.open(connection)
+        assert await raw.terminal(term)
+        assert await raw.ask("shell")
+        raw.channel.write(f"\x1b[200~{text}\x1b[201~" if how == "pasted" and term != "dumb" else text)
+        raw.channel.write("\r")
+        await until(door.orders)
+        raw.channel.write("exit\r")
+        await until(lambda: raw.heard.closed)
+    (event, _) = door.audit("order.done")
+    assert (event["order"], len(event["args"]["text"])) == ("echo", 4096 - len("echo "))
 
 
 # -- the screen -------------------------------------------------------------------------------------------------------

@@ -104,6 +104,42 @@ async def test_a_shell_yields(door: Door, term: str, typed: str, times: int) -> 
         assert most < 1_000
 
 
+async def test_a_paste_is_kept_in_part(door: Door) -> None:
+    """Of a paste that never ends no more waits on our side than is parsed soon, and no more is kept than fits a line."""
+    async with door.connect("guest") as connection:
+        raw = await open_shell(connection)
+        (visitor,) = door.server.visitors
+        (channel,) = visitor.connection._channels.values()
+        keys = channel._session._reader.__self__
+        assert isinstance(keys, terminal.KeyInput)
+        raw.channel.write("\x1b[200~" + "x" * 500_000 + "\x1b[20")
+        waiting = kept = 0
+        async with asyncio.timeout(PATIENCE):
+            while raw.channel.get_write_buffer_size() or keys._size or not kept:
+                await asyncio.sleep(0)
+                waiting = max(waiting, keys._size)
+                kept = max(kept, len(keys._parser._paste_buffer) if keys._parser._in_bracketed_paste else 0)
+        assert waiting < 128 * 1024
+        assert kept < 8 * 1024
+        raw.channel.write("1~")
+        await still_works(raw)
+
+
+async def test_keys_typed_while_an_order_runs_are_bounded(door: Door) -> None:
+    """A dumb terminal that types on while an order runs is made to wait."""
+    with door.waiting_printer():
+        async with door.connect("home") as connection:
+            raw = await open_shell(connection, "dumb")
+            raw.channel.write("on printer\r")
+            await until(lambda: door.server.dispatch._running)
+            (visitor,) = door.server.visitors
+            (channel,) = visitor.connection._channels.values()
+            raw.channel.write("\x15" * 1_000_000)
+            await until(lambda: channel._recv_paused or not raw.channel.get_write_buffer_size())
+            assert channel._recv_paused
+            assert raw.channel.get_write_buffer_size() > 500_000
+
+
 @pytest.mark.parametrize(
     "sequences",
     [
