@@ -17,7 +17,8 @@ from sshhome.config import Limits
 
 #: Bytes waiting for the socket at which we stop writing to it.
 _WRITE_HIGH = 256 * 1024
-#: Bytes waiting for the socket at which the peer is given up: replies that no channel holds back.
+#: Bytes gathered into one write, and bytes waiting at which the peer is given up: replies that no channel holds back.
+_GATHER = 64 * 1024
 _WRITE_HARD = 8 * 1024 * 1024
 #: Unparsed bytes at which we stop reading, and bytes asyncio hands over at once (its 256 KiB stall the loop).
 _READ_HIGH = 512 * 1024
@@ -117,6 +118,8 @@ class Connection(asyncssh.SSHServerConnection):
         self.limits = limits
         self.gate: Gate | None = None
         self.write_paused = False
+        self._outgoing = bytearray()
+        self._flushing = False
         self._read_paused = False
         self._preauth_bytes = 0
         self._attempts = 0
@@ -187,9 +190,26 @@ class Connection(asyncssh.SSHServerConnection):
                 channel._flush_send_buf()  # noqa: SLF001
 
     def _send(self, data: bytes) -> None:
-        super()._send(data)
-        if self._transport and self._transport.get_write_buffer_size() > _WRITE_HARD:
-            self.abort()
+        """Gather what one turn of the loop sends into one write; asyncssh makes a system call for each packet."""
+        self._outgoing += data
+        if len(self._outgoing) > _GATHER:
+            self._flush()
+        elif not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        data, self._outgoing = bytes(self._outgoing), bytearray()
+        if data:
+            super()._send(data)
+            if self._transport and self._transport.get_write_buffer_size() > _WRITE_HARD:
+                self.abort()
+
+    def _force_close(self, exc: Exception | None) -> None:
+        """Close at once, after what has been said; the last word may be why."""
+        self._flush()
+        super()._force_close(exc)
 
     def send_packet(self, pkttype: int, *args: bytes, **kwargs: Any) -> None:  # noqa: ANN401 (asyncssh's own signature)
         """Send a packet; a peer that begins a key exchange and never ends it makes them pile up."""
@@ -209,8 +229,9 @@ class Connection(asyncssh.SSHServerConnection):
     # -- channels -----------------------------------------------------------------------------------------------------
 
     def add_channel(self, chan: Any) -> int:  # noqa: ANN401 (generic in asyncssh)
-        """Refuse one channel too many."""
-        if len(self._channels) >= self.limits.sessions_per_connection:
+        """Refuse one channel too many; one that both sides have closed, and asyncssh has yet to forget, is none."""
+        live = sum(channel._recv_state != "closed" for channel in self._channels.values())  # noqa: SLF001 (see above)
+        if live >= self.limits.sessions_per_connection:
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_RESOURCE_SHORTAGE, "too many sessions on this connection")
         return super().add_channel(chan)
 

@@ -1,10 +1,9 @@
 """One SQLite file on a thread of its own, with numbered migrations; jobs that wait together commit together."""
 
 import asyncio
-import queue
 import sqlite3
-import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
@@ -21,10 +20,10 @@ class Database:
         """Take over an open connection; use `open`."""
         self._connection = connection
         self._loop = loop
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
+        self._waiting: list[_Job] = []
+        self._committing: asyncio.Task[None] | None = None
         self._closed = False
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="sqlite", daemon=True)
-        self._thread.start()
 
     @classmethod
     async def open(cls, path: Path, migrations: Sequence[str]) -> Self:
@@ -46,33 +45,28 @@ class Database:
         future: asyncio.Future[Any] = self._loop.create_future()
         if self._closed:
             future.set_exception(sqlite3.ProgrammingError("the database is closed"))
-        else:
-            self._jobs.put((job, future))
+            return future
+        self._waiting.append((job, future))
+        if self._committing is None:
+            self._committing = self._loop.create_task(self._commit_waiting())
         return future
 
     async def close(self) -> None:
         """Finish what is queued and close the file."""
+        if self._closed:
+            return
         self._closed = True
-        self._jobs.put(None)
-        await asyncio.to_thread(self._thread.join)
+        if self._committing is not None:
+            await self._committing
+        await self._loop.run_in_executor(self._thread, self._connection.close)
+        self._thread.shutdown()
 
-    def _work(self) -> None:
-        """Run jobs until told to stop, committing all that queued up meanwhile at once."""
-        going = True
-        while going:
-            batch: list[_Job] = []
-            waiting = self._jobs.get()
-            while waiting is not None:
-                batch.append(waiting)
-                try:
-                    waiting = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-            going = waiting is not None
-            if batch:
-                results = self._commit(batch)
-                self._loop.call_soon_threadsafe(_deliver, results)
-        self._connection.close()
+    async def _commit_waiting(self) -> None:
+        """Hand over what waits, as often as something does: one commit and one change of threads for all of it."""
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            _deliver(await self._loop.run_in_executor(self._thread, self._commit, batch))
+        self._committing = None
 
     def _commit(self, batch: Sequence[_Job]) -> list[tuple[asyncio.Future[Any], Any, Exception | None]]:
         results: list[tuple[asyncio.Future[Any], Any, Exception | None]] = []

@@ -288,6 +288,7 @@ METHODS: dict[type, dict[str, str]] = {
         "pause_writing": "",
         "resume_writing": "",
         "_send": "data",
+        "_force_close": "exc",
         "send_packet": "pkttype args handler",
         "_send_deferred_packets": "",
         "_send_kexinit": "",

@@ -102,6 +102,19 @@ async def test_a_name_changed_during_the_check_gains_nothing(door: Door) -> None
     assert not door.audit("login.ok")
 
 
+async def test_success_needs_a_proof_of_its_own(door: Door) -> None:
+    """Should asyncssh ever say yes without an attempt, or after one for another name, the answer is still no."""
+    async with door.wire() as wire:
+        wire.ask_none("home")
+        assert (await wire.reply()).kind == "failure"
+        (visitor,) = door.server.visitors
+        for proof in (None, ("guest", "publickey", door.key("guest").public_data)):
+            visitor.connection._proof = proof
+            await visitor.connection.send_userauth_success()
+            assert (await wire.reply()).kind == "failure"
+    assert not door.audit("login.ok")
+
+
 @pytest.mark.parametrize(
     "name", ["", "\u00ad", "HOME", "home ", "../home", "home.toml", "home\u200b.", "h" * 33, "root"]
 )
@@ -294,7 +307,10 @@ async def test_the_last_of_pipelined_passwords_may_be_right(door: Door) -> None:
 
 async def refusal(door: Door, source: str = "127.0.0.1") -> tuple[bytes, int, str]:
     """Return what a refused client reads, to the end: the version line, and the disconnect's code and reason."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", door.port, local_addr=(source, 0))
+    # It speaks first, as clients do, before the server gets to see it: a careless close would reset what it is told.
+    knock = socket.create_connection(("127.0.0.1", door.port), source_address=(source, 0))
+    knock.sendall(b"SSH-2.0-OpenSSH_9.9\r\n")
+    reader, writer = await asyncio.open_connection(sock=knock)
     async with asyncio.timeout(20):
         version, _, packet = (await reader.read(-1)).partition(b"\r\n")
     writer.close()

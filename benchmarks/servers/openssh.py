@@ -41,18 +41,20 @@ def server() -> Server:
 
     def command(folder: Path, port: int, public_key: str) -> Sequence[str]:
         make_key(folder / "host_key", "sshd")
-        (folder / "authorized_keys").write_text(public_key, encoding="utf-8")
-        (folder / "answer").write_text(f"#!/bin/sh\necho {ANSWER}", encoding="utf-8")
-        (folder / "answer").chmod(0o755)
-        (folder / "config").write_text(_CONFIG.format(port=port, folder=folder), encoding="utf-8")
+        texts = {
+            "authorized_keys": public_key,
+            "answer": f"#!/bin/sh\necho {ANSWER}",
+            "config": _CONFIG.format(port=port, folder=folder),
+            "passwd": "home:x:65534:65534::/:/bin/sh\n" + Path("/etc/passwd").read_text(encoding="utf-8"),
+        }
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+            # Whatever the umask says: the user reads some, and runs one.
+            (folder / name).chmod(0o755)
         if os.geteuid() == 0:
             # Debian's service makes it, which need not have run.
             _SEPARATION.mkdir(mode=0o755, exist_ok=True)
         serve = [program, "-D", "-f", str(folder / "config")]
-        if not private:
-            return serve
-        users = Path("/etc/passwd").read_text(encoding="utf-8")
-        (folder / "passwd").write_text(f"home:x:65534:65534::/:/bin/sh\n{users}", encoding="utf-8")
-        return [*_PRIVATE, str(folder / "passwd"), *serve]
+        return [*_PRIVATE, str(folder / "passwd"), *serve] if private else serve
 
     return Server("sshd", "home" if private else getpass.getuser(), command)
