@@ -320,7 +320,7 @@ ATTRIBUTES: dict[type, set[str]] = {
         *("_line_echo", "_line_editor", "_line_history", "_loop", "_max_line_length", "_max_pktsize", "_transport"),
         *("_client_version", "_kex_algs", "_mac_algs", "_username", "_window"),
     },
-    asyncssh.SSHServerChannel: {"_conn", "_env", "_send_chan", "_send_state"},
+    asyncssh.SSHServerChannel: {"_conn", "_env", "_recv_state", "_send_chan", "_send_state"},
 }
 
 
