@@ -1,5 +1,10 @@
 """`python -m sshhome` is the `sshhome` command."""
 
-from sshhome.cli import main
+import sys
 
-main()
+try:
+    from sshhome.cli import main
+
+    main()
+except KeyboardInterrupt:
+    sys.exit(130)

@@ -20,7 +20,7 @@ from sshhome.config import load, timezone
 from sshhome.dispatch import Dispatch
 from sshhome.errors import BadArguments, SiteError
 from sshhome.grant import Roles
-from sshhome.hostkey import load_host_keys, make_key
+from sshhome.hostkey import bad_host_keys, load_host_keys, make_key
 from sshhome.house import House
 from sshhome.key import parse_key
 from sshhome.order import REGISTRY
@@ -46,17 +46,19 @@ class Site:
 
     def check(self) -> list[SiteError]:
         """Return everything that is wrong with the site's files."""
-        errors: list[SiteError] = []
-        list(self.users)
-        errors += self.refused
-        try:
-            load_host_keys(self.path / "host_keys")
-        except SiteError as error:
-            errors.append(error)
+        errors = [*self.bad_users(), *bad_host_keys(self.path / "host_keys")]
         for options in self.config.backend:
-            if options.get("kind") not in BACKENDS:
-                errors.append(_no_backend(options))
+            try:
+                _backend(options).check(options)
+            except SiteError as error:
+                errors.append(error)
         return errors
+
+    def bad_users(self) -> list[SiteError]:
+        """Return what is wrong with each user file; the server starts without these users."""
+        self.refused.clear()
+        list(Users(self.users.folder, self.roles, self.refused.append))
+        return list(self.refused)
 
     def bootstrap(self) -> list[str]:
         """Make what a first serve needs, a host key and a user; return lines to tell the person who started it.
@@ -68,7 +70,7 @@ class Site:
         if not load_host_keys(folder):
             key = make_key(folder / "ssh_host_ed25519_key", f"sshhome {self.config.house.name}")
             told.append(f"made the host key {key.get_fingerprint()}")
-        if not self.users.names():
+        if not self.users.files():
             told += self._first_user()
         return told
 
@@ -124,11 +126,8 @@ async def running(
         await bans.load()
         house = House()
         for number, options in enumerate(site.config.backend):
-            kind = BACKENDS.get(str(options.get("kind")))
-            if kind is None:
-                raise _no_backend(options)
-            name = f"{options['kind']} {number}"
-            backend = await kind.open(options, state, clock, house.reporter(name))
+            name = f"{options.get('kind')} {number}"
+            backend = await _backend(options).open(options, state, clock, house.reporter(name))
             stack.push_async_callback(backend.close)
             house.add(name, backend)
         sessions = Sessions()
@@ -171,14 +170,20 @@ def warm_up() -> None:
         importlib.import_module(module)
 
 
-def _no_backend(options: Mapping[str, Any]) -> SiteError:
-    known = ", ".join(BACKENDS)
-    return SiteError(f"sshhome.toml: backend: no kind '{options.get('kind', '')}'; there is {known}")
+def _backend(options: Mapping[str, Any]) -> type[Backend]:
+    """Return the backend that a `[[backend]]` table asks for; raises SiteError when there is none of that kind."""
+    kind = BACKENDS.get(str(options.get("kind", "")))
+    if kind is None:
+        known = ", ".join(BACKENDS)
+        raise SiteError(f"sshhome.toml: backend: no kind '{options.get('kind', '')}'; there is {known}")
+    return kind
 
 
 def site_path(given: str | None) -> Path:
     """Return the site's directory: the given one, `$SSHHOME_SITE`, or the current one; raises BadArguments."""
-    path = Path(given or os.environ.get("SSHHOME_SITE") or ".").expanduser().resolve()
-    if not path.is_dir():
-        raise BadArguments(f"no directory '{path}'", "`sshhome init` makes a site")
-    return path
+    wanted = given or os.environ.get("SSHHOME_SITE") or "."
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
+        path = Path(wanted).expanduser().resolve()
+        if path.is_dir():
+            return path
+    raise BadArguments(f"no directory '{wanted}'", "`sshhome init` makes a site")

@@ -18,6 +18,10 @@ class Backend(Protocol):
     """
 
     @classmethod
+    def check(cls, options: Mapping[str, Any]) -> None:
+        """Refuse, without starting anything, what is wrong with a `[[backend]]` table; raises SiteError."""
+
+    @classmethod
     async def open(cls, options: Mapping[str, Any], state: Path, clock: Clock, report: Report) -> Self:
         """Begin to work; `options` is its `[[backend]]` table. Raises SiteError for an option it does not know.
 

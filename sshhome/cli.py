@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import getpass
 import logging
+import shlex
 import signal
 import sys
 import tempfile
@@ -14,6 +15,7 @@ import click
 
 from sshhome import __version__, app, config
 from sshhome.errors import BadArguments, SiteError, SshhomeError
+from sshhome.escape import printable
 from sshhome.hostkey import make_key
 from sshhome.key import parse_key
 from sshhome.order import REGISTRY
@@ -32,7 +34,15 @@ name = "house"
 kind = "simulated"
 """
 
+#: Seconds after which a server that listens loads what the first shell and table will need.
+_WARM_UP_AFTER = 2.0
+
 _site = click.option("--site", metavar="DIR", help="The site; default $SSHHOME_SITE or the current directory.")
+
+
+def _complain(error: SshhomeError) -> None:
+    """Tell of an error in one harmless line."""
+    click.echo(printable(f"error: {error.message}" + (f" ({error.hint})" if error.hint else "")), err=True)
 
 
 class _Group(click.Group):
@@ -42,8 +52,13 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except SshhomeError as error:
-            click.echo(f"error: {error.message}" + (f" ({error.hint})" if error.hint else ""), err=True)
+            _complain(error)
             ctx.exit(error.status)
+        except OSError as error:
+            _complain(SiteError(f"{error.filename or 'the system says'}: {error.strerror or error}"))
+            ctx.exit(SiteError.status)
+        except KeyboardInterrupt:
+            ctx.exit(128 + signal.SIGINT)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -63,8 +78,8 @@ def serve(site: str | None, listen: tuple[str, ...]) -> None:
     place = app.Site(app.site_path(site))
     for line in place.bootstrap():
         click.echo(line)
-    for error in place.check():
-        click.echo(f"error: {error.message}", err=True)
+    for error in place.bad_users():
+        _complain(error)
     asyncio.run(_serve(place, listen))
 
 
@@ -83,6 +98,9 @@ async def _serve(site: app.Site, listen: tuple[str, ...], *hints: str) -> None:
         for line in hints or (f"try: ssh -p {port} {user}@{host}",):
             click.echo(line.format(host=host, port=port))
         sys.stdout.flush()
+        # Loading holds up orders that come meanwhile: not in the first moment, when somebody waits to try one.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _WARM_UP_AFTER)
         warming = asyncio.create_task(asyncio.to_thread(app.warm_up))
         await stop.wait()
         await warming
@@ -92,6 +110,8 @@ async def _serve(site: app.Site, listen: tuple[str, ...], *hints: str) -> None:
 @click.option("--listen", default="127.0.0.1:0", metavar="HOST:PORT", help="Where to listen; port 0 picks one.")
 def demo(listen: str) -> None:
     """Serve a throw-away house with the users home, guest and kid, and show the ssh lines to try."""
+    # Until the server handles it: the throw-away house goes however this ends.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="sshhome-demo-") as folder:
         path = Path(folder)
         site = app.Site(path)
@@ -117,7 +137,7 @@ def init(directory: Path) -> None:
     (directory / "sshhome.toml").write_text(_EXAMPLE, encoding="utf-8")
     for line in app.Site(directory).bootstrap():
         click.echo(line)
-    click.echo(f"serve it with: sshhome serve --site {directory}")
+    click.echo(f"serve it with: sshhome serve --site {shlex.quote(str(directory))}")
 
 
 @main.command()
@@ -127,7 +147,7 @@ def check(site: str | None) -> None:
     place = app.Site(app.site_path(site))
     errors = place.check()
     for error in errors:
-        click.echo(f"error: {error.message}", err=True)
+        _complain(error)
     if errors:
         raise SystemExit(SiteError.status)
     click.echo(config.show(place.config))
@@ -159,7 +179,7 @@ def user_add(login: str, site: str | None, roles: tuple[str, ...], keys: tuple[s
     app.add_user(users, login, roles or ("guest",), [_key_line(key) for key in keys], hashed)
     click.echo(f"added {login}, role {', '.join(roles or ('guest',))}")
     if not keys and not hashed:
-        click.echo(f"{login} cannot log in yet: `sshhome user key {login} add FILE` or `sshhome user passwd {login}`")
+        click.echo(f"{login} cannot log in yet: `sshhome user key add {login} FILE` or `sshhome user passwd {login}`")
 
 
 @user.command("passwd")
@@ -247,7 +267,7 @@ def user_list(site: str | None) -> None:
         ways += ["password"] if found.password else []
         click.echo(f"{found.login:16} {', '.join(found.roles) or 'no role':16} {', '.join(ways) or 'cannot log in'}")
     for error in place.refused:
-        click.echo(f"error: {error.message}", err=True)
+        _complain(error)
 
 
 @user.command("remove")
@@ -271,12 +291,16 @@ def _new_password() -> str:
 
 def _key_line(given: str) -> str:
     """Return the authorized_keys line given, or that of the file given; raises SiteError for one that is no key."""
-    path = Path(given).expanduser()
-    line = given
-    with contextlib.suppress(OSError, ValueError):
-        if path.is_file():
-            line = path.read_text(encoding="utf-8").strip()
+    line, is_file = given, False
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
+        path = Path(given).expanduser()
+        is_file = path.is_file()
+        line = path.read_text(encoding="utf-8").strip() if is_file else given
     if "PRIVATE KEY" in line:
-        raise BadArguments("this is a private key", f"its public half is probably {given}.pub")
-    parse_key(line)
+        raise BadArguments("this is a private key", f"its public half is probably {given}.pub" if is_file else "")
+    try:
+        parse_key(line)
+    except SiteError as error:
+        what = "holds no key" if is_file else "is neither a file nor a key"
+        raise BadArguments(f"'{given[:80]}' {what}: {error.message}") from None
     return line

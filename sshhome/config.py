@@ -137,6 +137,8 @@ def _check(config: Config) -> None:
     if config.bans.max_failures < 1 or not 1 <= config.bans.factor <= 1000:
         raise SiteError("sshhome.toml: bans.max_failures must be at least 1, and bans.factor 1 to 1000")
     never_networks(config.bans)
+    if not config.listen:
+        raise SiteError("sshhome.toml: listen must name an address")
     for address in config.listen:
         try:
             split_address(address)

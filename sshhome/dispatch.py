@@ -279,7 +279,7 @@ class Dispatch:
         return Context(
             user=user,
             session=session,
-            house=self.house,
+            _house=self.house,
             users=self.users,
             sessions=self.sessions,
             bans=self.bans,

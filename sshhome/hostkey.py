@@ -10,21 +10,46 @@ from sshhome.errors import SiteError
 
 
 def load_host_keys(folder: Path) -> Sequence[asyncssh.SSHKey]:
-    """Return the host keys of a site; raises SiteError for one that is unreadable, or readable by others."""
-    keys = []
-    for path in sorted(folder.glob("*")) if folder.is_dir() else []:
-        if path.suffix in {".pub", ".md"} or path.name.startswith("."):
-            continue
-        try:
-            if path.stat().st_mode & 0o077:
-                raise SiteError(f"host_keys/{path.name}: readable by others; `chmod 600 {path}`")
-            key = asyncssh.read_private_key(path)
-        except (OSError, asyncssh.KeyImportError) as error:
-            raise SiteError(f"host_keys/{path.name}: {error}") from None
-        if key.get_algorithm() == "ssh-rsa":
-            raise SiteError(f"host_keys/{path.name}: an RSA host key; use Ed25519")
-        keys.append(key)
-    return keys
+    """Return the host keys of a site; raises SiteError for the first that is unreadable, or readable by others."""
+    return [_load(path) for path in _files(folder)]
+
+
+def bad_host_keys(folder: Path) -> list[SiteError]:
+    """Return what is wrong with each host key of a site."""
+    errors = []
+    try:
+        for path in _files(folder):
+            try:
+                _load(path)
+            except SiteError as error:
+                errors.append(error)
+    except SiteError as error:
+        errors.append(error)
+    return errors
+
+
+def _files(folder: Path) -> Sequence[Path]:
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 (pathlib's glob hides that a folder may not be read)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise SiteError(f"host_keys: {error.strerror}") from None
+    return [folder / name for name in sorted(names) if not name.endswith((".pub", ".md")) and name[0] != "."]
+
+
+def _load(path: Path) -> asyncssh.SSHKey:
+    try:
+        if path.stat().st_mode & 0o077:
+            raise SiteError(f"host_keys/{path.name}: readable by others; `chmod 600 {path}`")
+        key = asyncssh.read_private_key(path)
+    except OSError as error:
+        raise SiteError(f"host_keys/{path.name}: {error.strerror}") from None
+    except asyncssh.KeyImportError as error:
+        raise SiteError(f"host_keys/{path.name}: {error}") from None
+    if key.get_algorithm() == "ssh-rsa":
+        raise SiteError(f"host_keys/{path.name}: an RSA host key; use Ed25519")
+    return key
 
 
 def make_key(path: Path, comment: str) -> asyncssh.SSHKey:

@@ -72,7 +72,9 @@ def parse_key(line: str) -> Key:
         raise SiteError("a key is one line without control characters")
     rest = line.strip()
     options: dict[str, str | None] = {}
-    if rest.split(" ", 1)[0] not in KEY_TYPES:
+    first, _, second = rest.partition(" ")
+    # A key in wire format begins with the length of its type, so that its base64 begins with AAAA.
+    if first not in KEY_TYPES and not second.lstrip().startswith("AAAA"):
         options, rest = _options(rest)
     kind, _, rest = rest.partition(" ")
     text, _, comment = rest.strip().partition(" ")

@@ -200,7 +200,7 @@ class Context:
 
     user: User
     session: Session
-    house: House
+    _house: House
     users: Users
     sessions: Sessions
     bans: Bans
@@ -225,4 +225,4 @@ class Context:
         """
         if device.id not in self.may_change:
             raise Internal(f"{device.id} was not authorized for this order")
-        return await self.house.change(device.id, change, wait=self.wait)
+        return await self._house.change(device.id, change, wait=self.wait)

@@ -1,7 +1,6 @@
 """An outcome becomes what the client reads: a sentence, a table, or JSON; errors go to standard error."""
 
 import io
-import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,8 +46,19 @@ def wrapped(text: str, look: Look) -> str:
     """Return text as harmless lines, each ending in a newline."""
     lines = [printable(line) for line in text.split("\n")]
     if look.wrap:
-        lines = [part for line in lines for part in textwrap.wrap(line, look.columns, subsequent_indent="  ") or [""]]
+        lines = [part for line in lines for part in _broken(line, look.columns)]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _broken(line: str, columns: int) -> list[str]:
+    """Return a line broken between words where it is wider than the terminal, by cells and not by characters."""
+    if line.isascii() and len(line) <= columns:
+        return [line]
+    from rich.console import Console  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415 (with the tables, below)
+
+    parts = Text(line).wrap(Console(width=columns), columns)
+    return [part.plain.rstrip() for part in parts]
 
 
 def _human(outcome: Outcome, answer: Answer, look: Look) -> str:

@@ -53,6 +53,8 @@ class Server:
         self.audit = audit
         self.clock = clock
         self.visitors: set[Visitor] = set()
+        #: Whether any user can log in by password; looked at anew by `watch_users`.
+        self.offers_passwords = users.any_password
         self._per_source: Counter[str] = Counter()
         self._listeners: list[asyncio.Server] = []
 
@@ -73,7 +75,9 @@ class Server:
             try:
                 listener = await loop.create_server(lambda: Doorstep(self, made), host, port, backlog=_BACKLOG)
             except OSError as error:
-                raise SiteError(f"cannot listen on {address}: {os.strerror(error.errno or 0)}") from None
+                # asyncio wraps the system's words; a name that cannot be resolved has no number of an error.
+                reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+                raise SiteError(f"cannot listen on {address}: {reason}") from None
             self._listeners.append(listener)
         names = [socket.getsockname() for listener in self._listeners for socket in listener.sockets]
         return [f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}" for name in names]
@@ -96,6 +100,7 @@ class Server:
         """End the connections of users whose file is gone, and of keys that are no longer in it, for ever."""
         while True:
             await asyncio.sleep(_WATCH_EVERY)
+            self.offers_passwords = self.users.any_password
             for visitor in list(self.visitors):
                 if visitor.login is not None and (reason := self._removed(visitor.login)):
                     visitor.end(reason)
@@ -202,7 +207,6 @@ class Visitor(asyncssh.SSHServer):
     def __init__(self, server: Server) -> None:
         """Know nobody yet."""
         self._server = server
-        self._passwords: bool | None = None
         self._left: Callable[[], None] = lambda: None
         self._address = ""
         self._unknown = ""
@@ -240,9 +244,7 @@ class Visitor(asyncssh.SSHServer):
 
     def password_auth_supported(self) -> bool:
         """Offer passwords to everyone as soon as anyone has one, so that the offer tells nothing of a user."""
-        if self._passwords is None:
-            self._passwords = self._server.users.any_password
-        return self._passwords
+        return self._server.offers_passwords
 
     def kbdint_auth_supported(self) -> bool:
         """Offer no keyboard-interactive: clients would try a wrong password twice."""

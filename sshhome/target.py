@@ -11,6 +11,9 @@ from sshhome.errors import BadArguments
 
 Fits = Callable[[Device], bool]
 
+#: As long as a scope of a grant may be.
+MAX_GLOB = 128
+
 #: How people call a kind; `living.thermostat` is the climate device of the room `living`.
 _NOUNS: Mapping[str, tuple[str, ...]] = {
     "climate": ("thermostat", "heating"),
@@ -82,6 +85,9 @@ class Index:
                 raise BadArguments(f"no room '{room}'", _nearest(room, self.rooms, "@"))
             return self._several(text, (device for device in self if device.room == room), fits, fitting)
         if any(char in text for char in "*?["):
+            if len(text) > MAX_GLOB:
+                # Longer than any id, and Python keeps each pattern it has compiled.
+                raise BadArguments(f"a glob has at most {MAX_GLOB} characters")
             pattern = text.lower()
             matching = (device for device in self if fnmatch.fnmatchcase(device.id, pattern))
             return self._several(text, matching, fits, fitting)

@@ -191,20 +191,28 @@ class SimulatedBackend:
         self._clock = clock
         self._report = report
         self._devices: dict[str, Device] = {}
+        #: The same as they were last committed.
+        self._kept: dict[str, Device] = {}
         self._goals: dict[str, int] = {}
         self._mute: frozenset[str] = frozenset()
         self._life: asyncio.Task[None] | None = None
         self._sensed = clock.monotonic()
 
     @classmethod
-    async def open(cls, options: Mapping[str, Any], state: Path, clock: Clock, report: Report) -> Self:
-        """Open or build the house; raises SiteError for an unknown option or device."""
-        fresh = {device.id: device for device in family_house()}
+    def check(cls, options: Mapping[str, Any]) -> None:
+        """Refuse an unknown option or device; raises SiteError."""
+        known = [device.id for device in family_house()]
         for option, value in options.items():
             if option not in {"kind", "offline", "mute"}:
                 raise SiteError(f"sshhome.toml: backend simulated: unknown key '{option}'")
-            if option != "kind" and not (isinstance(value, list) and all(item in list(fresh) for item in value)):
+            if option != "kind" and not (isinstance(value, list) and all(item in known for item in value)):
                 raise SiteError(f"sshhome.toml: backend simulated: {option} is a list of its device ids")
+
+    @classmethod
+    async def open(cls, options: Mapping[str, Any], state: Path, clock: Clock, report: Report) -> Self:
+        """Open or build the house; raises SiteError for an unknown option or device."""
+        cls.check(options)
+        fresh = {device.id: device for device in family_house()}
         backend = cls(await Database.open(state / "simulated.db", MIGRATIONS), clock, report)
         backend._mute = frozenset(options.get("mute", ()))
         kept = await backend._database.run(
@@ -235,7 +243,12 @@ class SimulatedBackend:
             if self._devices[member_id].available:
                 changed.append(self._changed(self._devices[member_id], state))
         changed.append(self._changed(self._devices[device.id], change))
-        await self._keep(changed)
+        if all(self._kept.get(new.id) == new == self._devices[new.id] for new in changed):
+            # Nothing to commit that is not committed already, but still an echo.
+            for same in changed:
+                self._report(same)
+        else:
+            await self._keep(changed)
 
     async def close(self) -> None:
         """Stop the house's life and close the file."""
@@ -288,6 +301,7 @@ class SimulatedBackend:
 
         await self._database.run(write)
         for device in changed:
+            self._kept[device.id] = device
             self._report(device)
 
     # -- its own life -------------------------------------------------------------------------------------------------
