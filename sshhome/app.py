@@ -117,6 +117,8 @@ async def running(
         zone = timezone(site.config)
         audit = Audit(state / "audit.jsonl", clock)
         stack.callback(audit.close)
+        # The last word of the log, after what all other parts have to say in ending.
+        ending = stack.push(contextlib.ExitStack())
         users = Users(
             site.path / "authorized_users", site.roles, lambda error: audit.write("user.refused", message=error.message)
         )
@@ -160,7 +162,7 @@ async def running(
         watch = asyncio.create_task(server.watch_users())
         stack.callback(watch.cancel)
         audit.write("server.started", version=__version__, listen=addresses)
-        stack.callback(audit.write, "server.stopped")
+        ending.callback(audit.write, "server.stopped")
         yield server, addresses
 
 

@@ -218,7 +218,8 @@ def user_key_list(login: str, site: str | None) -> None:
         click.echo(f"{key.fingerprint} {key.kind} {key.comment}".rstrip())
 
 
-@user_key.command("add")
+# A private key given by mistake begins with dashes; click would take it for an option, and show it.
+@user_key.command("add", context_settings={"ignore_unknown_options": True})
 @click.argument("login")
 @click.argument("key", metavar="LINE|FILE")
 @_site
@@ -262,6 +263,7 @@ def user_key_remove(login: str, fingerprint: str, site: str | None) -> None:
 def user_list(site: str | None) -> None:
     """List the users of a site."""
     place = app.Site(app.site_path(site))
+    place.users.files()
     for found in place.users:
         ways = [f"{len(found.keys)} keys"] if found.keys else []
         ways += ["password"] if found.password else []

@@ -74,6 +74,8 @@ class Server:
             host, port = split_address(address)
             try:
                 listener = await loop.create_server(lambda: Doorstep(self, made), host, port, backlog=_BACKLOG)
+            except UnicodeError:
+                raise SiteError(f"cannot listen on {address}: not a host name") from None
             except OSError as error:
                 # asyncio wraps the system's words; a name that cannot be resolved has no number of an error.
                 reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror

@@ -395,7 +395,7 @@ def cheating(registry: Registry) -> None:
 
         device: the device
         """
-        return await ctx.change(ctx.house.devices["lock.front_door"], locked=False)
+        return await ctx.change(ctx._house.devices["lock.front_door"], locked=False)
 
     @order("two", needs=Privilege.CONTROL, says="{label}", registry=registry)
     async def two(ctx: Context, device: Switchable, lock: Lock) -> Device:
@@ -412,12 +412,12 @@ def cheating(registry: Registry) -> None:
 
         scene: the scene
         """
-        return await ctx.change(ctx.house.devices[next(iter(scene.members))], on=True)
+        return await ctx.change(ctx._house.devices[next(iter(scene.members))], on=True)
 
     @order("none", needs=Privilege.CONTROL, says=str, registry=registry)
     async def none(ctx: Context) -> Device:
         """Change a device with none named."""
-        return await ctx.change(ctx.house.devices["light.kitchen"], on=True)
+        return await ctx.change(ctx._house.devices["light.kitchen"], on=True)
 
 
 @pytest.mark.parametrize(
