@@ -110,9 +110,12 @@ async def _serve(site: app.Site, listen: tuple[str, ...], *hints: str) -> None:
 @click.option("--listen", default="127.0.0.1:0", metavar="HOST:PORT", help="Where to listen; port 0 picks one.")
 def demo(listen: str) -> None:
     """Serve a throw-away house with the users home, guest and kid, and show the ssh lines to try."""
-    # Until the server handles it: the throw-away house goes however this ends.
+    # The throw-away house goes however this ends; a signal while it is made waits until there is one to throw away.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    ends = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     with tempfile.TemporaryDirectory(prefix="sshhome-demo-") as folder:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ends)
         path = Path(folder)
         site = app.Site(path)
         hints = ["try, in another terminal:"]
