@@ -34,6 +34,8 @@ name = "house"
 kind = "simulated"
 """
 
+#: The signals that end a server.
+_ENDS = (signal.SIGINT, signal.SIGTERM)
 #: Seconds after which a server that listens loads what the first shell and table will need.
 _WARM_UP_AFTER = 2.0
 
@@ -87,8 +89,9 @@ async def _serve(site: app.Site, listen: tuple[str, ...], *hints: str) -> None:
     """Serve until a signal, telling where and how to try it."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _ENDS:
         loop.add_signal_handler(number, stop.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
     async with app.running(site, listen) as (_, addresses):
         for address in addresses:
             click.echo(f"listening on {address}")
@@ -110,12 +113,9 @@ async def _serve(site: app.Site, listen: tuple[str, ...], *hints: str) -> None:
 @click.option("--listen", default="127.0.0.1:0", metavar="HOST:PORT", help="Where to listen; port 0 picks one.")
 def demo(listen: str) -> None:
     """Serve a throw-away house with the users home, guest and kid, and show the ssh lines to try."""
-    # The throw-away house goes however this ends; a signal while it is made waits until there is one to throw away.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    ends = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    # Nothing is left behind however this ends: a signal while the house is made waits until it is served.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
     with tempfile.TemporaryDirectory(prefix="sshhome-demo-") as folder:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ends)
         path = Path(folder)
         site = app.Site(path)
         hints = ["try, in another terminal:"]
