@@ -1,6 +1,7 @@
 """The listener: who is let in, as whom. Bans refuse before any key exchange; identity is fixed when it is proven."""
 
 import asyncio
+import errno
 import os
 import struct
 from collections import Counter
@@ -77,8 +78,10 @@ class Server:
             except UnicodeError:
                 raise SiteError(f"cannot listen on {address}: not a host name") from None
             except OSError as error:
-                # asyncio wraps the system's words; a name that cannot be resolved has no number of an error.
+                # asyncio wraps the system's words; a name that cannot be resolved has no number of an error, and from
+                # Python 3.13 on an address that is not this machine's has neither.
                 reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+                reason = reason or os.strerror(errno.EADDRNOTAVAIL)
                 raise SiteError(f"cannot listen on {address}: {reason}") from None
             self._listeners.append(listener)
         names = [socket.getsockname() for listener in self._listeners for socket in listener.sockets]
