@@ -18,6 +18,7 @@ from sshhome.ban import Bans
 from sshhome.clock import Clock
 from sshhome.config import load, timezone
 from sshhome.dispatch import Dispatch
+from sshhome.door import Door
 from sshhome.errors import BadArguments, SiteError
 from sshhome.grant import Roles
 from sshhome.hostkey import bad_host_keys, load_host_keys, make_key
@@ -29,6 +30,7 @@ from sshhome.server import Server
 from sshhome.session import Sessions
 from sshhome.stores.sqlite import SqliteStore
 from sshhome.user import Users
+from sshhome.visitor import Visitors
 
 BACKENDS: Mapping[str, type[Backend]] = {"simulated": SimulatedBackend}
 
@@ -147,8 +149,7 @@ async def running(
             house_name=site.config.house.name,
             timezone=zone,
         )
-        server = Server(
-            config=site.config,
+        visitors = Visitors(
             users=users,
             passwords=passwords,
             bans=bans,
@@ -157,9 +158,10 @@ async def running(
             audit=audit,
             clock=clock,
         )
+        server = Server(site.config, Door(site.config.limits, bans, audit, clock, chance), visitors)
         stack.push_async_callback(server.close)
         addresses = await server.listen(listen or site.config.listen, host_keys)
-        watch = asyncio.create_task(server.watch_users())
+        watch = asyncio.create_task(server.look_after())
         stack.callback(watch.cancel)
         audit.write("server.started", version=__version__, listen=addresses)
         ending.callback(audit.write, "server.stopped")

@@ -6,7 +6,7 @@ import os
 import tomllib
 import zoneinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -22,20 +22,47 @@ class Size(int):
     """Bytes, written `4KiB`."""
 
 
+class Startups(str):
+    """`BEGIN:PERCENT:FULL` as MaxStartups of sshd_config(5) has it; raises ValueError."""
+
+    begin: int
+    percent: int
+    full: int
+
+    def __new__(cls, text: str) -> Self:
+        """Understand the text."""
+        startups = super().__new__(cls, text)
+        parts = text.split(":")
+        if len(parts) == 3 and all(part.isascii() and part.isdigit() for part in parts):
+            startups.begin, startups.percent, startups.full = map(int, parts)
+            if 1 <= startups.begin <= startups.full and startups.percent <= 100:
+                return startups
+        raise ValueError(f"'{text}' is not BEGIN:PERCENT:FULL, such as 10:30:100")
+
+
 class Limits(msgspec.Struct, frozen=True):
     """How much anyone gets; each is enforced where its comment says."""
 
-    connections: int = 200  # server: open at once
-    connections_per_source: int = 20  # server
-    login_grace: Duration = Duration(30)  # server: from accept to the proof of who it is
+    connections: int = 200  # door: open at once
+    connections_per_source: int = 20  # door
+    startups: Startups = Startups("10:30:100")  # door: connections that have yet to log in
+    startups_per_source: int = 4  # door
+    login_grace: Duration = Duration(30)  # connection: from accept to the proof of who it is
     auth_tries: int = 4  # connection: signed keys and passwords together
     offered_keys: int = 20  # connection: keys asked about without a signature
     preauth_bytes: Size = Size(128 * 1024)  # connection: a login sends 4 to 20 KiB
     sessions_per_connection: int = 10  # connection
+    sessions_per_user: int = 20  # visitor
+    idle: Duration = Duration(600)  # channels: nothing typed and nothing running
+    orders_per_minute: int = 60  # dispatch: by user
+    order_burst: int = 20  # dispatch
     order_timeout: Duration = Duration(30)  # dispatch
     order_line: Size = Size(4096)  # channels
     slow_reader: Size = Size(2**20)  # channels: output that waits for a client that does not read
     bad_order: str = "refuse"  # dispatch: "refuse", "close" or "ban"
+    memory: float = 0.5  # door: share of the machine's, at which nobody else is let in
+    files: float = 0.8  # door: share of the open files that the process may have
+    alert_refusals: int = 200  # door: refusals in a minute that are worth an alert
 
 
 class BanRules(msgspec.Struct, frozen=True):
@@ -81,18 +108,7 @@ class Config(msgspec.Struct, frozen=True):
 
 
 #: Keys of the contract whose work this version cannot do: refused by name rather than obeyed in part.
-NOT_YET = frozenset(
-    {
-        "workers",
-        "store",
-        "proxy",
-        "metrics",
-        "limits.startups",
-        "limits.startups_per_source",
-        "limits.sessions_per_user",
-    }
-    | {"limits.idle", "limits.orders_per_minute", "limits.order_burst", "limits.rpc_message"}
-)
+NOT_YET = frozenset({"workers", "store", "proxy", "metrics", "limits.rpc_message"})
 _CHOICES = {"limits.bad_order": ("refuse", "close", "ban"), "crypto.profile": ("compat", "strict")}
 
 
@@ -129,8 +145,11 @@ def _check(config: Config) -> None:
         if getattr(getattr(config, section), key) not in choices:
             raise SiteError(f"sshhome.toml: {path} must be one of {', '.join(choices)}")
     for key in Limits.__struct_fields__:
-        if key != "bad_order" and getattr(config.limits, key) <= 0:
+        value = getattr(config.limits, key)
+        if not isinstance(value, str) and value <= 0:
             raise SiteError(f"sshhome.toml: limits.{key} must be more than 0")
+    if config.limits.memory > 1 or config.limits.files > 1:
+        raise SiteError("sshhome.toml: limits.memory and limits.files are shares, 0 to 1")
     for key in ("window", "first", "longest"):
         if getattr(config.bans, key) <= 0:
             raise SiteError(f"sshhome.toml: bans.{key} must be more than 0")
@@ -193,16 +212,19 @@ def show(config: Config) -> str:
 def _plain(value: object) -> str:
     if isinstance(value, Duration):
         return quantity.span(value)
-    return msgspec.json.encode(value, enc_hook=int).decode()
+    plain = value if not isinstance(value, Size | Startups) else int(value) if isinstance(value, Size) else str(value)
+    return msgspec.json.encode(plain).decode()
 
 
 def _unit(kind: type, value: object) -> object:
-    """Convert the two written units; msgspec adds the key's path to the message."""
+    """Convert what is written as text; msgspec adds the key's path to the message."""
     try:
         if kind is Duration and isinstance(value, str):
             return Duration(quantity.duration(value))
         if kind is Size and isinstance(value, str | int):
             return Size(quantity.size(str(value)))
+        if kind is Startups and isinstance(value, str):
+            return Startups(value)
     except BadArguments as error:
         raise ValueError(error.message) from None
     raise ValueError(f"'{value}' is not a {kind.__name__.lower()}, which is text such as '30s' or '4KiB'")

@@ -7,7 +7,7 @@ subclasses add that; each private method they lean on is pinned by a test in `te
 
 import asyncio
 import socket
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from typing import Any, Protocol
 
 import asyncssh
@@ -15,6 +15,7 @@ from asyncssh.constants import MSG_IGNORE
 from asyncssh.packet import SSHPacket
 
 from sshhome.config import Limits
+from sshhome.door import Place
 
 #: Bytes waiting for the socket at which we stop writing to it.
 _WRITE_HIGH = 256 * 1024
@@ -27,40 +28,17 @@ _READ_CHUNK = 32 * 1024
 #: Packets held back while a key exchange is under way at which channels pause, and at which the peer is given up.
 _DEFERRED_HIGH = 32
 _DEFERRED_HARD = 4096
+#: Key exchanges in a minute at which the peer is given up; OpenSSH begins one an hour or a gigabyte.
+_MAX_EXCHANGES = 10
 _MAX_ENV = 32
 _MAX_ENV_BYTES = 4096
 _ENV = frozenset({b"TERM", b"LANG", b"COLORTERM", b"NO_COLOR", b"TZ"})
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
-ALGORITHMS: dict[str, dict[str, Any]] = {
-    # chacha20 is left out for its cost, five times that of AES per packet here; clients fall back by themselves.
-    "compat": {
-        "kex_algs": ["mlkem768x25519-sha256", "curve25519-sha256", "curve25519-sha256@libssh.org"],
-        "encryption_algs": [
-            "aes256-gcm@openssh.com",
-            "aes128-gcm@openssh.com",
-            "aes256-ctr",
-            "aes192-ctr",
-            "aes128-ctr",
-        ],
-        "signature_algs": [
-            "ssh-ed25519",
-            "ecdsa-sha2-nistp256",
-            "ecdsa-sha2-nistp384",
-            "ecdsa-sha2-nistp521",
-            "sk-ssh-ed25519@openssh.com",
-            "sk-ecdsa-sha2-nistp256@openssh.com",
-            "rsa-sha2-512",
-            "rsa-sha2-256",
-        ],
-        "mac_algs": ["hmac-sha2-512-etm@openssh.com", "hmac-sha2-256-etm@openssh.com"],
-    }
-}
 #: What dropbear needs besides, and nobody else is offered: it has neither GCM nor encrypt-then-MAC, and sends its first
 #: key exchange packet on a guess, which asyncssh judges by dropbear's rule and not by that of RFC 4253 §7.
 _DROPBEAR_MAC = b"hmac-sha2-256"
 _DROPBEAR_GUESS = b"kexguess2@matt.ucc.asn.au"
-ALGORITHMS["strict"] = ALGORITHMS["compat"] | {"kex_algs": ["mlkem768x25519-sha256"]}
 
 
 class Gate(Protocol):
@@ -112,11 +90,20 @@ class Connection(asyncssh.SSHServerConnection):
     """A connection on which every attempt, byte and channel counts against a limit."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, options: asyncssh.SSHServerConnectionOptions, limits: Limits
+        self,
+        loop: asyncio.AbstractEventLoop,
+        options: asyncssh.SSHServerConnectionOptions,
+        limits: Limits,
+        place: Place,
     ) -> None:
-        """Make a connection that is about to be accepted."""
+        """Make a connection that has been accepted, and the room it takes up."""
         super().__init__(loop, options)
         self.limits = limits
+        self.place = place
+        #: Since when no channel has been open, on the loop's clock; None while there is one.
+        self.unused_since: float | None = loop.time()
+        #: Whether the time to log in ran out.
+        self.grace_exceeded = False
         self.gate: Gate | None = None
         self.write_paused = False
         self._outgoing = bytearray()
@@ -125,6 +112,8 @@ class Connection(asyncssh.SSHServerConnection):
         self._preauth_bytes = 0
         self._attempts = 0
         self._probes = 0
+        self._exchanges = 0
+        self._exchanges_since = 0.0
         self._proof: tuple[str, str, bytes] | None = None
         self._socket: socket.socket | None = None
 
@@ -159,6 +148,12 @@ class Connection(asyncssh.SSHServerConnection):
 
     def _send_kexinit(self) -> None:
         """Offer our algorithms; the client's version is known by now (RFC 4253 §4.2 comes before §7.1)."""
+        now = self._loop.time()
+        if now - self._exchanges_since > 60:
+            self._exchanges, self._exchanges_since = 0, now
+        self._exchanges += 1
+        if self._exchanges > _MAX_EXCHANGES:
+            raise asyncssh.ProtocolError("too many key exchanges")
         if self._is_dropbear and b"curve25519-sha256" in self._kex_algs and _DROPBEAR_MAC not in self._mac_algs:
             self._mac_algs = [*self._mac_algs, _DROPBEAR_MAC]
         super()._send_kexinit()
@@ -239,7 +234,14 @@ class Connection(asyncssh.SSHServerConnection):
         live = sum(channel._recv_state != "closed" for channel in self._channels.values())  # noqa: SLF001 (see above)
         if live >= self.limits.sessions_per_connection:
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_RESOURCE_SHORTAGE, "too many sessions on this connection")
+        self.unused_since = None
         return super().add_channel(chan)
+
+    def remove_channel(self, recv_chan: int) -> None:
+        """Forget a channel, and note when the last one goes."""
+        super().remove_channel(recv_chan)
+        if not self._channels:
+            self.unused_since = self._loop.time()
 
     def create_server_channel(
         self, encoding: str | None = "", errors: str = "", window: int = 0, max_pktsize: int = 0
@@ -260,6 +262,12 @@ class Connection(asyncssh.SSHServerConnection):
             window or self._window,
             size,
         )
+
+    def _login_timer_callback(self) -> None:
+        """Close the connection with a word when the time to log in is over; asyncssh would leave without one."""
+        self._login_timer = None
+        self.grace_exceeded = True
+        self.disconnect(asyncssh.DISC_BY_APPLICATION, "login took too long")
 
     # -- login --------------------------------------------------------------------------------------------------------
 
@@ -330,36 +338,3 @@ async def _no() -> bool:
 
 def _too_many(reason: str) -> asyncssh.DisconnectError:
     return asyncssh.DisconnectError(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, reason)
-
-
-async def options(
-    server_factory: Any,  # noqa: ANN401 (asyncssh's own type is private)
-    host_keys: Sequence[asyncssh.SSHKey],
-    profile: str,
-    login_grace: float,
-) -> asyncssh.SSHServerConnectionOptions:
-    """Return the options of every connection; raises ValueError when post-quantum key exchange is missing."""
-    made: asyncssh.SSHServerConnectionOptions = await asyncssh.SSHServerConnectionOptions.construct(
-        None,
-        config=None,
-        server_factory=server_factory,
-        server_host_keys=list(host_keys),
-        **ALGORITHMS[profile],
-        compression_algs=None,
-        gss_host=None,
-        agent_forwarding=False,
-        x11_forwarding=False,
-        line_editor=False,
-        host_based_auth=False,
-        x509_trusted_certs=None,
-        allow_scp=False,
-        login_timeout=login_grace,
-        keepalive_interval=30,
-        keepalive_count_max=3,
-        window=64 * 1024,
-        max_pktsize=16 * 1024,
-        server_version="sshhome",
-        encoding="utf-8",
-        errors="replace",
-    )
-    return made

@@ -6,6 +6,7 @@ Shell, exec and batch meet here, and so will schedules, macros and RPC: there is
 import asyncio
 import difflib
 import logging
+import math
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -20,11 +21,13 @@ from sshhome.bind import Call, calls_of, masked, split_common, texts_of
 from sshhome.clock import Clock
 from sshhome.config import Limits
 from sshhome.device import Device
-from sshhome.errors import BadArguments, Denied, Internal, NotConfirmed, SshhomeError, TimedOut, UnknownOrder
+from sshhome.errors import BadArguments, Denied, Internal, NotConfirmed, SlowDown, SshhomeError, TimedOut, UnknownOrder
 from sshhome.grant import Decision, Privilege, decide, holds
 from sshhome.house import House
+from sshhome.limits import Rate
 from sshhome.order import Context, Order, Registry
 from sshhome.param import Devices, Scope, Suggestion
+from sshhome.quantity import span
 from sshhome.session import Session, Sessions
 from sshhome.target import Index
 from sshhome.user import User, Users
@@ -106,11 +109,16 @@ class Dispatch:
         self.bans = bans
         self.audit = audit
         self.clock = clock
-        self.limits = limits
+        self.configure(limits)
         self.house_name = house_name
         self.timezone = timezone
         self._indexes: dict[str, tuple[User, int, Index]] = {}
         self._running: set[asyncio.Task[Outcome]] = set()
+
+    def configure(self, limits: Limits) -> None:
+        """Take other limits, for the orders from now on."""
+        self.limits = limits
+        self._rate = Rate(limits.orders_per_minute, limits.order_burst, self.clock.monotonic)
 
     async def run_line(self, session: Session, line: str, also: Sequence[Word] = ()) -> AsyncIterator[Outcome]:
         """Run the orders of a line in turn and yield their outcomes; the first failure ends it.
@@ -186,18 +194,28 @@ class Dispatch:
         trace = _Trace(words=rest, common=common)
         outcome = Outcome(error=Internal("cut off"))
         session.orders += 1
+        session.running += 1
         try:
+            self._not_too_fast(session)
             outcome = await self._road(session, trace)
         except SshhomeError as error:
             outcome = Outcome(error=error)
         except Exception as error:  # noqa: BLE001 (a bug in one order costs that order alone)
             outcome = Outcome(error=_incident(trace, error))
         finally:
+            session.running -= 1
             self._write_audit(session, trace, outcome, started)
         outcome = self._count_unknown(session, outcome)
         return msgspec.structs.replace(
             outcome, order=trace.order, json="--json" in common, wait="--no-wait" not in common
         )
+
+    def _not_too_fast(self, session: Session) -> None:
+        """Take an order off what the user may give in a minute, whichever way each comes in; raises SlowDown."""
+        wait = self._rate.take(session.login.user)
+        if wait:
+            often = self.limits.orders_per_minute
+            raise SlowDown(f"{often} orders a minute, no more", f"try again in {span(math.ceil(wait))}")
 
     async def _road(self, session: Session, trace: _Trace) -> Outcome:
         user = self.users.get(session.login.user)

@@ -27,6 +27,8 @@ class Session:
         self.started = started
         self.end = end
         self.orders = 0
+        #: Orders that are running now.
+        self.running = 0
         self.bad_orders = 0
         #: Set by the order `exit`: whoever reads the orders stops reading.
         self.leaving = False
@@ -53,6 +55,10 @@ class Sessions:
     def __iter__(self) -> Iterator[Session]:
         """Yield the live sessions, oldest first; safe while sessions end."""
         return iter(list(self._live.values()))
+
+    def count(self, user: str) -> int:
+        """Return how many live sessions a user has."""
+        return sum(session.login.user == user for session in self._live.values())
 
     def get(self, number: int) -> Session | None:
         """Return a live session by its number."""

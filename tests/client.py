@@ -64,7 +64,7 @@ class Door(NamedTuple):
     @contextlib.contextmanager
     def waiting_printer(self) -> Iterator[Callable[[], None]]:
         """Let orders to switch.printer wait until the function that this yields is called: that it is on."""
-        house = self.server.dispatch.house
+        house = self.server.visitors.dispatch.house
         before, house.confirm_within = house.confirm_within, PATIENCE
         printer = house.devices["switch.printer"]
 

@@ -28,6 +28,14 @@ offline = ["light.garden"]
 mute = ["switch.printer"]
 """
 
+#: Room for tests that knock or give orders more often than anyone in a house does; the clock of most stands still.
+ROOMY = """
+[limits]
+startups = "200:30:200"
+startups_per_source = 100
+orders_per_minute = 100000
+order_burst = 100000
+"""
 
 #: Sees the ground floor alone, opens one door, and is kept away from one thing by a deny.
 CLEANER = """
@@ -97,7 +105,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _built_site(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> Path:
     """Build a site once: users home (admin), guest, kid (child) and viewer, each with a key; home has a password."""
     path = tmp_path_factory.mktemp("site")
-    (path / "sshhome.toml").write_text(CONFIG)
+    (path / "sshhome.toml").write_text(ROOMY + CONFIG)
     site = app.Site(path)
     hashed = hash_password("correct horse")
     for login, role in (("home", "admin"), ("guest", "guest"), ("kid", "child"), ("viewer", "viewer")):
@@ -121,7 +129,7 @@ def site(tmp_path: Path, _built_site: Path) -> app.Site:
 async def door(site: app.Site, clock: FixedClock, keys: Path) -> AsyncIterator[Door]:
     """Serve the site in this process, on a free port and with the clock standing still."""
     async with app.running(site, ["127.0.0.1:0"], clock, NoChance()) as (server, addresses):
-        server.dispatch.house.confirm_within = 0.2
+        server.visitors.dispatch.house.confirm_within = 0.2
         yield Door(server, site, addresses[0], keys)
 
 
@@ -131,10 +139,11 @@ def serve(site: app.Site, clock: FixedClock, keys: Path) -> Callable[..., contex
 
     @contextlib.asynccontextmanager
     async def serving(more: str = "") -> AsyncIterator[Door]:
-        (site.path / "sshhome.toml").write_text(f"{more}\n{CONFIG}")
+        room = "" if "[limits]" in more else ROOMY
+        (site.path / "sshhome.toml").write_text(f"{more}\n{room}{CONFIG}")
         configured = app.Site(site.path)
         async with app.running(configured, ["127.0.0.1:0"], clock, NoChance()) as (server, addresses):
-            server.dispatch.house.confirm_within = 0.2
+            server.visitors.dispatch.house.confirm_within = 0.2
             yield Door(server, configured, addresses[0], keys)
 
     return serving

@@ -15,8 +15,9 @@ import pytest
 from asyncssh.packet import SSHPacket, String
 
 from sshhome import connection as module
+from sshhome.algorithms import ALGORITHMS
 from sshhome.channels import SessionChannel
-from sshhome.connection import ALGORITHMS, Channel, Connection
+from sshhome.connection import Channel, Connection
 from tests.client import Door, RawChannel, Reply, ask, until
 
 Serve = Callable[..., AbstractAsyncContextManager[Door]]
@@ -267,11 +268,11 @@ async def test_a_client_that_never_opens_its_window_is_given_up(serve: Serve, mo
         raw = await RawChannel.open(connection, window=0)
         assert await raw.terminal()
         assert await raw.ask("shell")
-        await until(lambda: list(door.server.sessions))
+        await until(lambda: list(door.server.visitors.sessions))
         monkeypatch.setattr(raw.channel, "process_packet", lambda *_: True)
         raw.channel.write("\x0c" * 1000)
         channel, _ = session_of(server_side(door))
-        await until(lambda: not list(door.server.sessions))
+        await until(lambda: not list(door.server.visitors.sessions))
         assert channel.get_write_buffer_size() == 0
         assert (await ask(connection, "echo the connection lives on")).status == 0
 
@@ -294,6 +295,8 @@ METHODS: dict[type, dict[str, str]] = {
         "_send_kexinit": "",
         "_get_extra_kex_algs": "",
         "add_channel": "chan",
+        "remove_channel": "recv_chan",
+        "_login_timer_callback": "",
         "create_server_channel": "encoding errors window max_pktsize",
         "_update_recv_pktlen": "max_pktsize",
         "reload_config": "",
@@ -318,7 +321,7 @@ ATTRIBUTES: dict[type, set[str]] = {
     asyncssh.SSHServerConnection: {
         *("_allow_pty", "_auth_complete", "_channels", "_deferred_packets", "_encoding", "_errors", "_inpbuf"),
         *("_line_echo", "_line_editor", "_line_history", "_loop", "_max_line_length", "_max_pktsize", "_transport"),
-        *("_client_version", "_kex_algs", "_mac_algs", "_username", "_window"),
+        *("_client_version", "_login_timer", "_kex_algs", "_mac_algs", "_username", "_window"),
     },
     asyncssh.SSHServerChannel: {"_conn", "_env", "_recv_state", "_send_chan", "_send_state"},
 }

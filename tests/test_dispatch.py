@@ -148,7 +148,7 @@ async def open_road(
             bans=Bans(BanRules(), clock, store, NoChance()),
             audit=audit,
             clock=clock,
-            limits=limits or Limits(),
+            limits=limits or Limits(orders_per_minute=10**6, order_burst=10**6),
             house_name="house",
             timezone=ZoneInfo("Europe/Berlin"),
         )

@@ -174,7 +174,7 @@ async def test_openssh_multiplexing(door: Door, program: Program, person: Operat
             await process.answer()
     assert len(door.audit("login.ok")) == 1
     assert len(door.audit("session.closed")) == 4 * len(LAMPS)
-    assert {door.server.dispatch.house.devices[f"light.{lamp}"].state["brightness"] for lamp in LAMPS} == {50}
+    assert {door.server.visitors.dispatch.house.devices[f"light.{lamp}"].state["brightness"] for lamp in LAMPS} == {50}
 
 
 @pytest.mark.real

@@ -6,6 +6,7 @@ Everything else a client can ask of a channel is refused here: subsystems, sftp,
 import asyncio
 import importlib
 import logging
+import math
 import secrets
 from collections.abc import Callable
 
@@ -13,7 +14,8 @@ import asyncssh
 
 from sshhome.bind import COMMON_OPTIONS
 from sshhome.dispatch import Dispatch, Outcome
-from sshhome.errors import Internal
+from sshhome.errors import Internal, SlowDown, TimedOut
+from sshhome.quantity import span
 from sshhome.render import Look, render
 from sshhome.session import Session
 
@@ -25,6 +27,8 @@ INTERRUPTED = 130
 #: A client's window is what it says, within reason; 0 by 0 means that it does not know.
 _COLUMNS, _ROWS = (8, 500), (1, 300)
 _DEFAULT_SIZE = (80, 24)
+#: Seconds before the end of an idle session at which it is told.
+_IDLE_NOTICE = 60.0
 _PLAIN_TERMINALS = frozenset({"", "dumb", "unknown"})
 
 
@@ -47,6 +51,8 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
         self.resized: Callable[[], None] = lambda: None
         #: Called when the client asks to interrupt: ^C without a terminal, or `ssh`'s ~B.
         self.interrupted: Callable[[], None] = lambda: None
+        #: Called with a line that the client shall see now, whatever else it is doing.
+        self.notice: Callable[[str], None] = lambda line: self.write(f"{line}\n", error=True)
         self._reader: Callable[[str | None], None] | None = None
         self._early: list[str | None] = []
         self._open_session = open_session
@@ -56,6 +62,13 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
         self._writable = asyncio.Event()
         self._writable.set()
         self._task: asyncio.Task[None] | None = None
+        self._session: Session | None = None
+        #: The exit status: our own fault, unless it ends otherwise.
+        self._status = Internal.status
+        #: When the client was last heard of, on the loop's clock.
+        self._heard = 0.0
+        self._warned = False
+        self._idle: asyncio.TimerHandle | None = None
 
     # -- asyncssh's callbacks -----------------------------------------------------------------------------------------
 
@@ -88,6 +101,7 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
 
     def data_received(self, data: str, datatype: object) -> None:  # noqa: ARG002 (asyncssh's own signature)
         """Pass on what the client types."""
+        self._hear()
         self._read(data)
 
     def eof_received(self) -> bool:
@@ -120,6 +134,8 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncssh's own signature)
         """Stop reading orders; one that is running ends by itself in dispatch."""
         self._writable.set()
+        if self._idle is not None:
+            self._idle.cancel()
         if self._task is not None:
             self._task.cancel()
 
@@ -220,15 +236,47 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
             kind = "exec"
         else:
             kind = "shell" if self.interactive else "batch"
-        session = self._open_session(kind)
-        status = 70
         try:
+            session = self._session = self._open_session(kind)
+        except SlowDown as error:
+            self._status = self.answer(Outcome(error=error))
+            self._leave()
+            return
+        try:
+            self._hear()
+            self._watch_idleness()
             # Loaded by name when first asked for: a house that is only given orders never loads prompt_toolkit.
             module = importlib.import_module(f"sshhome.channels.{kind}")
-            status = await module.run(self, session)
+            self._status = await module.run(self, session)
         except Exception:
             log.exception("a %s ended by our own fault", kind)
         finally:
             self._close_session(session)
-            if self._channel is not None and not self._channel.is_closing():
-                self._channel.exit(status)
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        if self._channel is not None and not self._channel.is_closing():
+            self._channel.exit(self._status)
+
+    def _hear(self) -> None:
+        self._heard, self._warned = asyncio.get_running_loop().time(), False
+
+    def _watch_idleness(self) -> None:
+        """End a session in which nothing is typed and nothing runs, with a warning beforehand."""
+        loop, idle = asyncio.get_running_loop(), self.dispatch.limits.idle
+        notice = min(_IDLE_NOTICE, idle / 2)
+        if self._session is not None and self._session.running:
+            self._hear()
+        left = self._heard + idle - loop.time()
+        if left <= 0:
+            start = "\n" if self.interactive else ""
+            self.write(f"{start}idle for {span(idle)}, goodbye\n", error=not self.interactive)
+            self._status = TimedOut.status
+            self.connection_lost(None)
+            return
+        if left <= notice and not self._warned:
+            self._warned = True
+            self.notice(f"idle: this session ends in {span(math.ceil(left))}")
+        self._idle = loop.call_later(left if self._warned else left - notice, self._watch_idleness)

@@ -1,10 +1,11 @@
 """The interactive shell: a prompt with completion and history, drawn by prompt_toolkit in the client's terminal."""
 
 import asyncio
+import contextvars
 from collections.abc import Iterable
 from functools import cache
 
-from prompt_toolkit.application import Application
+from prompt_toolkit.application import Application, run_in_terminal
 from prompt_toolkit.application.current import create_app_session, get_app
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
@@ -109,6 +110,8 @@ class _Shell(_Reader):
         try:
             with create_app_session(input=self._input, output=ChannelOutput(self.channel)):
                 application = self._application()
+                context = contextvars.copy_context()
+                self.channel.notice = lambda line: self._notice(application, context, line)
                 self.channel.resized = application._on_resize  # noqa: SLF001 (what its own SIGWINCH handler calls)
                 while not self.session.leaving:
                     self._buffer.reset()
@@ -153,6 +156,17 @@ class _Shell(_Reader):
             color_depth=_DEPTHS.get(self.channel.color, ColorDepth.DEPTH_8_BIT),
             terminal_size_polling_interval=None,
         )
+
+    def _notice(self, application: Application[str], context: contextvars.Context, line: str) -> None:
+        """Show a line above what is half typed."""
+
+        def write() -> None:
+            self.channel.write(f"{line}\n")
+
+        if application.is_running:
+            context.run(run_in_terminal, write)
+        else:
+            write()
 
     def _accept(self, buffer: Buffer) -> bool:
         get_app().exit(result=buffer.text)
@@ -242,8 +256,10 @@ class _PlainShell(_Reader):
         self._text: asyncio.Queue[str | None] = asyncio.Queue()
         self._waiting = ""
         self._size = 0
+        self._typed = ""
         channel.read_with(self._read)
         channel.interrupted = lambda: self._read("\x03")
+        channel.notice = self._notice
 
     def _read(self, text: str | None) -> None:
         if self.giving is not None and text is not None and "\x03" in text:
@@ -267,28 +283,32 @@ class _PlainShell(_Reader):
             await self.give(line)
         return self.status
 
+    def _notice(self, line: str) -> None:
+        """Show a line above what is half typed, which is shown again."""
+        self.channel.write(f"\n{line}\n{self.prompt}{self._typed}")
+
     async def _line(self) -> str | None:
         """Return a typed line; None at ^D on an empty one, or when the input ends."""
-        line = ""
+        self._typed = ""
         while True:
             char = await self._char()
-            if char is None or (char == "\x04" and not line):
+            if char is None or (char == "\x04" and not self._typed):
                 self.channel.write("\n")
                 return None
             if char in "\r\n":
                 self.channel.write("\n")
-                return line
+                return self._typed
             if char == "\x03":
+                self._typed = ""
                 self.channel.write("^C\n" + self.prompt)
-                line = ""
-            elif char in "\x7f\b" and line:
-                line = line[:-1]
+            elif char in "\x7f\b" and self._typed:
+                self._typed = self._typed[:-1]
                 self.channel.write("\b \b")
             elif char == "\x15":
+                self._typed = ""
                 self.channel.write("\n" + self.prompt)
-                line = ""
-            elif char.isprintable() and len(line) < self.channel.dispatch.limits.order_line:
-                line += char
+            elif char.isprintable() and len(self._typed) < self.channel.dispatch.limits.order_line:
+                self._typed += char
                 self.channel.write(char)
 
     async def _char(self) -> str | None:

@@ -86,9 +86,9 @@ async def test_a_client_that_leaves(door: Door) -> None:
             raw = await RawChannel.open(connection)
             assert await raw.ask("shell")
             raw.channel.write("on printer\non kitchen\n")
-            await until(lambda: door.server.dispatch._running)
+            await until(lambda: door.server.visitors.dispatch._running)
             raw.channel.close()
-            await until(lambda: not list(door.server.sessions))
+            await until(lambda: not list(door.server.visitors.sessions))
             assert (await ask(connection, "echo the connection goes on")).status == 0
     await until(lambda: door.orders() == [("echo", 0), ("on", 0)])
     assert door.audit("order.done")[-1]["devices"] == ["switch.printer"]
@@ -104,7 +104,7 @@ async def test_input_waits_while_an_order_runs(door: Door, line: str) -> None:
             raw = await RawChannel.open(connection)
             assert await raw.ask("shell")
             raw.channel.write("on printer\n")
-            await until(lambda: door.server.dispatch._running)
+            await until(lambda: door.server.visitors.dispatch._running)
             (visitor,) = door.server.visitors
             (channel,) = visitor.connection._channels.values()
             assert isinstance(channel._session, SessionChannel)

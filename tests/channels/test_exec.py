@@ -72,7 +72,7 @@ async def test_an_interruption_ends_the_waiting_alone(door: Door, how: str) -> N
             assert await raw.terminal()
         with door.waiting_printer():
             assert await raw.ask("exec", String("on printer; on kitchen"))
-            await until(lambda: door.server.dispatch._running)
+            await until(lambda: door.server.visitors.dispatch._running)
             match how:
                 case "^C at a terminal":
                     raw.channel.write("\x03")
@@ -94,19 +94,19 @@ async def test_an_order_outlives_its_client(door: Door) -> None:
         async with door.connect("home") as connection:
             raw = await RawChannel.open(connection)
             assert await raw.ask("exec", String("on printer; on kitchen"))
-            await until(lambda: door.server.dispatch._running)
+            await until(lambda: door.server.visitors.dispatch._running)
             connection.abort()
         await until(lambda: door.audit("session.closed"))
         assert door.orders() == []
     await until(door.orders)
     (event,) = door.audit("order.done")
     assert (event["devices"], event["user"], event["status"]) == (["switch.printer"], "home", 0)
-    assert not list(door.server.sessions)
+    assert not list(door.server.visitors.sessions)
 
 
 async def test_a_name_cannot_move_the_cursor(door: Door) -> None:
     """A device whose name holds escape sequences is shown with them spelt out."""
-    house = door.server.dispatch.house
+    house = door.server.visitors.dispatch.house
     desk = house.devices["light.desk"]
     hostile = type(desk)(
         **{name: getattr(desk, name) for name in desk.__struct_fields__} | {"name": "De\x1b]0;x\x07sk"}

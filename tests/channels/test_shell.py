@@ -87,7 +87,7 @@ async def test_ctrl_c_while_an_order_waits(door: Door, how: str) -> None:
     async with terminal(door) as screen:
         with door.waiting_printer():
             screen.type("on printer; on kitchen\r")
-            await until(lambda: door.server.dispatch._running)
+            await until(lambda: door.server.visitors.dispatch._running)
             if how == "key":
                 screen.type(CTRL_C)
             else:
@@ -100,7 +100,7 @@ async def test_ctrl_c_while_an_order_waits(door: Door, how: str) -> None:
         await screen.give("get light.kitchen.on", "no")
         with door.waiting_printer():
             screen.type("on printer\r")
-            await until(lambda: door.server.dispatch._running)
+            await until(lambda: door.server.visitors.dispatch._running)
             screen.type("echo typed before\r" + CTRL_C + CTRL_D)
             assert await left(screen) == 130
     assert "echo" not in dict(door.orders())
@@ -136,7 +136,7 @@ async def test_keys_typed_ahead(door: Door) -> None:
     async with terminal(door) as screen:
         with door.waiting_printer():
             screen.type("on printer\r")
-            await until(lambda: door.server.dispatch._running)
+            await until(lambda: door.server.visitors.dispatch._running)
             screen.type("echo first\recho sec")
             screen.type("ond\recho th")
         await prompt(screen, "echo th")
@@ -220,7 +220,7 @@ async def test_completion(door: Door, user: str, typed: str, becomes: str, menu:
 
 async def test_a_menu_cannot_move_the_cursor(door: Door) -> None:
     """A device whose name holds escape sequences is offered with them spelt out."""
-    house = door.server.dispatch.house
+    house = door.server.visitors.dispatch.house
     for device_id in ("light.kids", "light.kitchen"):
         device = house.devices[device_id]
         fields = {name: getattr(device, name) for name in device.__struct_fields__}
@@ -422,7 +422,7 @@ async def test_ctrl_c_at_a_dumb_terminal_while_an_order_waits(door: Door) -> Non
         assert await raw.ask("shell")
         with door.waiting_printer():
             raw.channel.write("on printer\r")
-            await until(lambda: door.server.dispatch._running)
+            await until(lambda: door.server.visitors.dispatch._running)
             raw.channel.write(f"{CTRL_C}echo alive\r")
             await until(lambda: "alive\r\nalive" in raw.heard.out)
             assert door.orders() == [("echo", 0)]

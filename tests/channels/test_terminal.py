@@ -132,7 +132,7 @@ async def test_keys_typed_while_an_order_runs_are_bounded(door: Door) -> None:
         async with door.connect("home") as connection:
             raw = await open_shell(connection, "dumb")
             raw.channel.write("on printer\r")
-            await until(lambda: door.server.dispatch._running)
+            await until(lambda: door.server.visitors.dispatch._running)
             (visitor,) = door.server.visitors
             (channel,) = visitor.connection._channels.values()
             raw.channel.write("\x15" * 1_000_000)
@@ -219,10 +219,10 @@ async def test_hung_up_shells_leave_nothing(door: Door) -> None:
             connection.abort()
     await until(lambda: not door.server.visitors)
     await until(lambda: asyncio.all_tasks() <= before)
-    assert not list(door.server.sessions)
+    assert not list(door.server.visitors.sessions)
     assert len(door.audit("session.closed")) == len(door.audit("session.opened")) == 25
     assert not [key for key in typeahead._buffer if key.startswith("sshhome-")]
-    assert not door.server.dispatch._running
+    assert not door.server.visitors.dispatch._running
 
 
 # -- what we lean on --------------------------------------------------------------------------------------------------

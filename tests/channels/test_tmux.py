@@ -96,7 +96,7 @@ async def test_a_person_at_a_terminal(door: Door, program: Callable[[str], str],
 
         with door.waiting_printer():
             await tmux.type("on printer", "Enter")
-            await until(lambda: door.server.dispatch._running)
+            await until(lambda: door.server.visitors.dispatch._running)
             await tmux.type("C-c")
             await tmux.shows(lambda lines: lines[-2:] == ["^C", "home@house>"])
         await tmux.type("C-d")
