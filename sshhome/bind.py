@@ -46,7 +46,7 @@ def split_common(words: Sequence[Word]) -> tuple[frozenset[str], Sequence[Word]]
 def texts_of(order: Order, words: Sequence[Word]) -> dict[str, str]:
     """Give each word to the param it belongs to; raises BadArguments for too few, too many or unknown options."""
     texts: dict[str, str] = {}
-    options = {f"--{param.name.replace('_', '-')}": param for param in order.params if param.option}
+    options = {param.dashed: param for param in order.params if param.option}
     places = [param for param in order.params if not param.option]
     waiting = iter(words)
     for word in waiting:
@@ -79,7 +79,7 @@ def texts_of(order: Order, words: Sequence[Word]) -> dict[str, str]:
 def masked(order: Order, texts: Mapping[str, str]) -> dict[str, str]:
     """Return the arguments as the audit log may know them."""
     given = [param for param in order.params if param.name in texts]
-    return {param.name: "***" if isinstance(param.type, Secret) else texts[param.name] for param in given}
+    return {param.said: "***" if isinstance(param.type, Secret) else texts[param.name] for param in given}
 
 
 def calls_of(order: Order, texts: Mapping[str, str], scope: Scope) -> tuple[Sequence[Call], bool]:

@@ -52,7 +52,7 @@ def _next(allowed: Sequence[Order], scope: Scope, done: Sequence[Word], typed: s
     if order.name == "help":
         return _first_words(allowed, names[1:])
     if typed.startswith("--"):
-        own = [Suggestion(f"--{p.name.replace('_', '-')}", p.says) for p in order.params if p.option]
+        own = [Suggestion(p.dashed, p.says) for p in order.params if p.option]
         return [*own, *(Suggestion(name, says) for name, says in COMMON_OPTIONS.items())]
     given = [word for word in done[len(order.name.split()) :] if not word.is_option]
     places = [param for param in order.params if not param.option]

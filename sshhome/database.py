@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any, Self, TypeVar, cast
 from sshhome.errors import SiteError
 
 T = TypeVar("T")
+#: Seconds to wait for another process that works on the file.
+_PATIENCE = 5.0
 _Job = tuple[Callable[[sqlite3.Connection], Any], asyncio.Future[Any]]
 
 
@@ -50,6 +53,12 @@ class Database:
         if self._committing is None:
             self._committing = self._loop.create_task(self._commit_waiting())
         return future
+
+    async def version(self) -> int:
+        """Return a number that is another one once another connection has changed the file; takes no lock."""
+        if self._closed:
+            raise sqlite3.ProgrammingError("the database is closed")
+        return await self._loop.run_in_executor(self._thread, _version, self._connection)
 
     async def close(self) -> None:
         """Finish what is queued and close the file."""
@@ -98,18 +107,53 @@ def _deliver(results: Sequence[tuple[asyncio.Future[Any], Any, Exception | None]
             future.set_exception(error)
 
 
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA data_version").fetchone()
+    return int(version)
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to a write-ahead log; here SQLite does not wait by itself for another process that does the same."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _migration(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
+    """Do the next migration, unless another process has done it by the time this one has the file to itself."""
+    connection.execute("BEGIN IMMEDIATE")
+    number = _migration(connection)
+    if number < len(migrations):
+        for statement in migrations[number].split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {number + 1}")
+    connection.execute("COMMIT")
+
+
 def _connect(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
     connection = None
     try:
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_PATIENCE)
+        version = _migration(connection)
         if version > len(migrations):
             raise SiteError(f"{path.name}: written by a newer sshhome (version {version}, known {len(migrations)})")
         path.chmod(0o600)
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
-        for number in range(version, len(migrations)):
-            connection.executescript(f"BEGIN; {migrations[number]}; PRAGMA user_version = {number + 1}; COMMIT;")
+        while _migration(connection) < len(migrations):
+            _migrate(connection, migrations)
     except (sqlite3.Error, OSError, SiteError) as error:
         # Closing rolls back a migration that did not get to its end.
         if connection is not None:

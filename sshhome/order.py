@@ -80,14 +80,24 @@ class Param(msgspec.Struct, frozen=True):
     @property
     def word(self) -> str:
         """What stands for it in the usage."""
-        return self.type.metavar or self.name.upper()
+        return self.type.metavar or self.said.upper()
+
+    @property
+    def said(self) -> str:
+        """Its name for people: that of `for_`, which Python does not let be `for`, is without the underscore."""
+        return self.name.rstrip("_")
+
+    @property
+    def dashed(self) -> str:
+        """How an option is named: `--since`."""
+        return f"--{self.said.replace('_', '-')}"
 
     @property
     def usage(self) -> str:
         """How it is written: `TARGET`, `[LEVEL]`, `[--since DURATION]`."""
         word = self.word
         if self.option:
-            word = f"--{self.name.replace('_', '-')}" + ("" if self.flag else f" {word}")
+            word = self.dashed + ("" if self.flag else f" {word}")
         if self.type.rest:
             word += "…"
         return word if self.required else f"[{word}]"

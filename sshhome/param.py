@@ -86,6 +86,20 @@ class Number(ParamType):
         return int(text)
 
 
+class Duration(ParamType):
+    """Seconds, written `90s`, `5m` or `1h30m`."""
+
+    metavar = "DURATION"
+
+    def parse(self, text: str, scope: Scope) -> float:  # noqa: ARG002
+        """Return the seconds."""
+        return quantity.duration(text)
+
+    def suggest(self, scope: Scope) -> Iterable[Suggestion]:  # noqa: ARG002
+        """Yield a few round values."""
+        return (Suggestion(text, quantity.span(quantity.duration(text))) for text in ("10m", "1h", "1d", "7d"))
+
+
 class Choice(ParamType):
     """One of a few words."""
 
@@ -323,5 +337,6 @@ Color = Annotated[State, Colour()]
 Line = Annotated[str, Text("TEXT", rest=True)]
 UserName = Annotated[str, Named("users", "USER")]
 SourceName = Annotated[str, Named("bans", "SOURCE")]
+Seconds = Annotated[float, Duration()]
 SessionName = Annotated[str, Named("sessions", "SESSION|USER")]
 OrderName = Annotated[str, Text("ORDER", rest=True)]

@@ -27,13 +27,19 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Store(Protocol):
-    """What is remembered; changes are queued and kept in order, reads see every change made before them."""
+    """What is remembered; changes are queued and kept in order, reads see every change made before them.
+
+    Reads raise SiteError when they cannot be done.
+    """
 
     async def bans(self) -> Sequence[BanRecord]:
         """Return every ban, also those that have ended: the next one is longer for them."""
 
     async def failures(self, since: float) -> Sequence[Failure]:
         """Return the failed logins since a moment, oldest first."""
+
+    async def changed_elsewhere(self) -> bool:
+        """Return whether another process has changed anything since the last time this was asked; cheap."""
 
     def put_ban(self, ban: BanRecord) -> None:
         """Keep a ban in place of any other of its source."""
@@ -46,6 +52,9 @@ class Store(Protocol):
 
     def forget_failures(self, source: str, user: str | None = None) -> None:
         """Forget the failures of a source, or just those of one user from it."""
+
+    async def settle(self) -> None:
+        """Wait for what is queued; raises SiteError when a change so far could not be kept."""
 
     async def close(self) -> None:
         """Finish what is queued and let go."""

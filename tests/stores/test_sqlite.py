@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from sshhome.errors import SiteError
 from sshhome.store import BanRecord, Failure
 from sshhome.stores import sqlite
 from sshhome.stores.sqlite import SqliteStore
@@ -69,11 +70,18 @@ async def test_failures_come_oldest_first(store: SqliteStore) -> None:
 async def test_rows_are_bounded(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many sources there are, the tables stay small, and what matters least goes first."""
     monkeypatch.setattr(sqlite, "_MAX_ROWS", 10)
+    monkeypatch.setattr(sqlite, "_UNCOUNTED", 4)
     for number in range(100):
         store.put_ban(msgspec.structs.replace(BAN, source=str(number), until=float(number)))
         store.add_failure(Failure(str(number), "home", float(number)))
     assert [ban.source for ban in await store.bans()] == [str(number) for number in range(90, 100)]
     assert [failure.source for failure in await store.failures(0)] == [str(number) for number in range(90, 100)]
+    store.put_ban(msgspec.structs.replace(BAN, source="long", until=1000.0))
+    for number in range(100):
+        store.put_ban(msgspec.structs.replace(BAN, source=str(number), until=float(number)))
+    sources = [ban.source for ban in await store.bans()]
+    assert "long" in sources
+    assert len(sources) < 10 + 4
 
 
 async def test_a_ban_set_anew_pushes_no_other_out(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +93,49 @@ async def test_a_ban_set_anew_pushes_no_other_out(store: SqliteStore, monkeypatc
     for number in range(100):
         store.put_ban(msgspec.structs.replace(BAN, until=2000.0 + number))
     assert {ban.source for ban in await store.bans()} == {BAN.source, *(ban.source for ban in others)}
+
+
+async def test_what_another_process_changed(tmp_path: Path, store: SqliteStore) -> None:
+    """A store knows of a change by another one on its file, once; its own changes and its reads are none."""
+    other = await SqliteStore.open(tmp_path / "test.db")
+    store.put_ban(BAN)
+    await store.bans()
+    assert not await store.changed_elsewhere()
+    await other.bans()
+    await other.failures(0)
+    assert not await store.changed_elsewhere()
+    other.remove_ban(BAN.source)
+    await other.settle()
+    assert await store.changed_elsewhere()
+    assert not await store.changed_elsewhere()
+    assert await store.bans() == []
+    await other.close()
+
+
+async def test_a_change_before_the_first_read_is_known(tmp_path: Path, store: SqliteStore) -> None:
+    """What another store changes between the opening of this one and its first question is a change."""
+    other = await SqliteStore.open(tmp_path / "test.db")
+    other.put_ban(BAN)
+    await other.close()
+    assert await store.changed_elsewhere()
+
+
+async def test_settling(store: SqliteStore) -> None:
+    """Whoever waits for their changes is told when one of them could not be kept."""
+    store.put_ban(BAN)
+    await store.settle()
+    store.put_ban(msgspec.structs.replace(BAN, evidence="\ud800"))
+    with pytest.raises(SiteError, match="the store: "):
+        await store.settle()
+
+
+async def test_a_store_that_is_closed_says_so(tmp_path: Path) -> None:
+    """Reads that come too late are one sentence each, and no traceback."""
+    store = await SqliteStore.open(tmp_path / "test.db")
+    await store.close()
+    for late in (store.bans(), store.failures(0), store.changed_elsewhere(), store.settle()):
+        with pytest.raises(SiteError, match="the store: the database is closed"):
+            await late
 
 
 async def test_a_write_that_fails_is_logged(store: SqliteStore, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,16 @@
+"""How tests let time pass on the event loop, on which a connection's own deadlines run."""
+
+import asyncio
+
+
+def advance(seconds: float) -> None:
+    """Let time pass on the running loop's clock; what was due by then runs in its next turn."""
+    loop = asyncio.get_running_loop()
+    before = loop.time
+    loop.time = lambda: before() + seconds  # type: ignore[method-assign]  # (a loop of this one test)
+
+
+async def turns() -> None:
+    """Let the loop run what is due, and what that in turn asks for."""
+    for _ in range(10):
+        await asyncio.sleep(0)
