@@ -43,6 +43,12 @@ class Client:
         async with self.connect() as connection:
             await order(connection)
 
+    async def refused_login(self) -> None:
+        """Log in with a key that must not be let in."""
+        with contextlib.suppress(asyncssh.PermissionDenied):
+            async with self.connect():
+                raise Unmeasured("lets a stranger's key in")
+
 
 class _Answer(asyncssh.SSHClientSession[str]):
     """Gathers what a server says; cheaper than asyncssh's process, so that it is the server who is measured."""

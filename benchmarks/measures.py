@@ -2,15 +2,18 @@
 
 import asyncio
 import contextlib
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import proc
 from benchmarks.load import Client, order, repeat
-from benchmarks.server import ANSWER, ORDER, PATIENCE, Running, Unmeasured, running
+from benchmarks.server import ANSWER, ATTACKER, ORDER, PATIENCE, Running, Unmeasured, running
+from sshhome.hostkey import make_key
 
 
 class Effort(NamedTuple):
@@ -35,6 +38,9 @@ CONNECT = Figure("connect, key, order, CPU ms", 2, 1.3)
 WARM = Figure("order on a warm line, CPU ms", 2, 0.3)
 RATE = Figure("the same 8 at once, orders/s")
 IDLE = Figure("idle connection, KiB", 1, 25)
+FAILED = Figure("failed login, CPU ms", 2, 0.8)
+REFUSED = Figure("banned source turned away, CPU us", 0, 25)
+REFUSALS = Figure("the same by 4 at once, refusals/s")
 START = Figure("start to first accept, ms", 0, 300)
 
 Samples = Mapping[Figure, Sequence[float]]
@@ -65,6 +71,46 @@ def connect(served: Running, key: Path, effort: Effort) -> Samples:
     done = asyncio.run(repeat(Client(served, key).fresh_order, effort.seconds, 4))
     served.rest()
     return {CONNECT: [(proc.cpu_seconds(served.pid) - before) * 1000 / done]}
+
+
+def failed(served: Running, key: Path, effort: Effort) -> Samples:
+    """Count the server's CPU time for connections whose key is not the user's, 4 at once."""
+    wrong = key.with_name("wrong_key")
+    if not wrong.exists():
+        make_key(wrong, "wrong@benchmark")
+    served.rest()
+    before = proc.cpu_seconds(served.pid)
+    done = asyncio.run(repeat(Client(served, wrong).refused_login, effort.seconds, 4))
+    served.rest()
+    return {FAILED: [(proc.cpu_seconds(served.pid) - before) * 1000 / done]}
+
+
+def refused(served: Running, key: Path, effort: Effort) -> Samples:  # noqa: ARG001 (nobody gets as far as a key)
+    """Count the server's CPU time for connections of a source that it turns away, 4 at once."""
+    if served.server.shut is None:
+        return {}
+    with served.server.shut(served.port), ThreadPoolExecutor(4) as pool:
+        # The first few are told why, which costs more and is not what a flood consists of.
+        _knock(served.port, time.monotonic() + 0.1)
+        before, started = proc.cpu_seconds(served.pid), time.perf_counter()
+        end = time.monotonic() + effort.seconds
+        done = sum(pool.map(_knock, [served.port] * 4, [end] * 4))
+        elapsed = time.perf_counter() - started
+        cpu = proc.cpu_seconds(served.pid) - before
+    return {REFUSED: [cpu * 1_000_000 / done], REFUSALS: [done / elapsed]}
+
+
+def _knock(port: int, end: float) -> int:
+    """Connect until the time is over, each time until the server closes; return how often it did."""
+    done = 0
+    while time.monotonic() < end:
+        client = socket.create_connection(("127.0.0.1", port), PATIENCE, (ATTACKER, 0))
+        # Who is let in is greeted, and waits in vain for the end.
+        with client, contextlib.suppress(ConnectionResetError):
+            while client.recv(4096):
+                pass
+        done += 1
+    return done
 
 
 def warm(served: Running, key: Path, effort: Effort) -> Samples:
@@ -112,4 +158,4 @@ def _at_rest(served: Running) -> int:
     return now
 
 
-MEASURES: Sequence[Measure] = (command, connect, warm, idle)
+MEASURES: Sequence[Measure] = (command, connect, failed, refused, warm, idle)

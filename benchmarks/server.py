@@ -15,6 +15,8 @@ from benchmarks import proc
 
 #: What every server is asked, and what it answers.
 ORDER, ANSWER = "on kitchen", "kitchen is on\n"
+#: The address of the loopback network that somebody unwelcome comes from.
+ATTACKER = "127.0.0.66"
 #: Seconds a server has to start, to come to rest, or to end.
 PATIENCE = 10.0
 
@@ -24,11 +26,15 @@ class Unmeasured(Exception):
 
 
 class Server(NamedTuple):
-    """A kind of server; `command` lays out a folder for one that listens on a port and lets a public key in."""
+    """A kind of server; `command` lays out a folder for one that listens on a port and lets a public key in.
+
+    While what `shut` returns is entered, the server on that port turns away who comes from `ATTACKER`.
+    """
 
     name: str
     user: str
     command: Callable[[Path, int, str], Sequence[str]]
+    shut: Callable[[int], contextlib.AbstractContextManager[None]] | None = None
 
 
 class Running(NamedTuple):

@@ -5,6 +5,11 @@ from typing import Any
 
 import asyncssh
 
+from sshhome.errors import SiteError
+
+#: Until then a user with a valid login could become any other by changing the name while it was checked.
+_FLOOR = (2, 24, 1)
+
 ALGORITHMS: dict[str, dict[str, Any]] = {
     # chacha20 is left out for its cost, five times that of AES per packet here; clients fall back by themselves.
     "compat": {
@@ -38,12 +43,28 @@ async def options(
     profile: str,
     login_grace: float,
 ) -> asyncssh.SSHServerConnectionOptions:
-    """Return the options of every connection; raises ValueError when post-quantum key exchange is missing."""
+    """Return the options of every connection; raises SiteError for a library that is less than it should be."""
+    if tuple(int(part) for part in asyncssh.__version__.split(".")[:3] if part.isdigit()) < _FLOOR:
+        raise SiteError(f"asyncssh {asyncssh.__version__} lets a user become another; 2.24.1 or newer is needed")
+    try:
+        return await _construct(server_factory, host_keys, profile, login_grace)
+    except ValueError as error:
+        raise SiteError(f"crypto: {error}; post-quantum key exchange needs cryptography 48 or newer") from None
+
+
+async def _construct(
+    server_factory: Any,  # noqa: ANN401 (asyncssh's own type is private)
+    host_keys: Sequence[asyncssh.SSHKey],
+    profile: str,
+    login_grace: float,
+) -> asyncssh.SSHServerConnectionOptions:
     made: asyncssh.SSHServerConnectionOptions = await asyncssh.SSHServerConnectionOptions.construct(
         None,
         config=None,
         server_factory=server_factory,
         server_host_keys=list(host_keys),
+        # The first key of a kind is used, the others are announced, so that clients know the next one beforehand.
+        send_server_host_keys=True,
         **ALGORITHMS[profile],
         compression_algs=None,
         gss_host=None,

@@ -8,13 +8,14 @@ import random
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sshhome import __version__, orders  # noqa: F401 (importing the orders registers them)
 from sshhome.audit import Audit
 from sshhome.backend import Backend
 from sshhome.backends.simulated import SimulatedBackend
 from sshhome.ban import Bans
+from sshhome.channels import batch, exec  # noqa: F401, A004 (loaded before the files a process may open run out)
 from sshhome.clock import Clock
 from sshhome.config import load, timezone
 from sshhome.dispatch import Dispatch
@@ -26,6 +27,8 @@ from sshhome.house import House
 from sshhome.key import parse_key
 from sshhome.order import REGISTRY
 from sshhome.password import Passwords, hash_password
+from sshhome.reload import Reload
+from sshhome.replay import UsedCodes
 from sshhome.server import Server
 from sshhome.session import Sessions
 from sshhome.stores.sqlite import SqliteStore
@@ -104,11 +107,19 @@ def add_user(users: Users, login: str, roles: Sequence[str], keys: Sequence[str]
     users.edit(login, fill, new=True)
 
 
+class Running(NamedTuple):
+    """A server that runs, the addresses it listens on, and what re-reads its files."""
+
+    server: Server
+    addresses: list[str]
+    reload: Reload
+
+
 @contextlib.asynccontextmanager
 async def running(
     site: Site, listen: Sequence[str], clock: Clock | None = None, chance: random.Random | None = None
-) -> AsyncIterator[tuple[Server, list[str]]]:
-    """Run a site's server; yields it with the addresses it listens on, and ends it cleanly afterwards.
+) -> AsyncIterator[Running]:
+    """Run a site's server, and end it cleanly afterwards.
 
     Raises SiteError for whatever keeps it from starting.
     """
@@ -152,6 +163,7 @@ async def running(
         visitors = Visitors(
             users=users,
             passwords=passwords,
+            codes=UsedCodes(state / "codes"),
             bans=bans,
             sessions=sessions,
             dispatch=dispatch,
@@ -161,11 +173,12 @@ async def running(
         server = Server(site.config, Door(site.config.limits, bans, audit, clock, chance), visitors)
         stack.push_async_callback(server.close)
         addresses = await server.listen(listen or site.config.listen, host_keys)
-        watch = asyncio.create_task(server.look_after())
-        stack.callback(watch.cancel)
+        reload = Reload(site.path, server, dispatch=dispatch, bans=bans, users=users, audit=audit)
+        for watch in (server.look_after(), reload.watch()):
+            stack.callback(asyncio.create_task(watch).cancel)
         audit.write("server.started", version=__version__, listen=addresses)
         ending.callback(audit.write, "server.stopped")
-        yield server, addresses
+        yield Running(server, addresses, reload)
 
 
 def warm_up() -> None:

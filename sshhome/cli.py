@@ -1,26 +1,36 @@
-"""The `sshhome` command: serve a site, make one, check it, and look after its users."""
+"""The `sshhome` command: serve a site, make one, check it, and look after its users and bans."""
 
 import asyncio
 import contextlib
 import getpass
 import logging
 import shlex
+import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
-from sshhome import __version__, app, config
+from sshhome import __version__, app, config, quantity
+from sshhome.audit import Audit
+from sshhome.ban import Bans, facts
+from sshhome.clock import Clock
 from sshhome.errors import BadArguments, SiteError, SshhomeError
 from sshhome.escape import printable
 from sshhome.hostkey import make_key
 from sshhome.key import parse_key
 from sshhome.order import REGISTRY
+from sshhome.orders.ban import as_table, as_text, explained, lift, lifted, listed
 from sshhome.password import hash_password
 from sshhome.reference import markdown
+from sshhome.render import Look, table, wrapped
+from sshhome.stores.sqlite import SqliteStore
+from sshhome.totp import new_secret, qr_code, uri
+from sshhome.user import REQUIREMENTS
 
 _EXAMPLE = """\
 # The configuration of this house. Every key is optional; these are the defaults. `sshhome check` shows them all.
@@ -34,10 +44,14 @@ name = "house"
 kind = "simulated"
 """
 
+#: Who the audit log names for what is done here.
+_BY = "command line"
 #: The signals that end a server.
 _ENDS = (signal.SIGINT, signal.SIGTERM)
 #: Seconds after which a server that listens loads what the first shell and table will need.
 _WARM_UP_AFTER = 2.0
+
+T = TypeVar("T")
 
 _site = click.option("--site", metavar="DIR", help="The site; default $SSHHOME_SITE or the current directory.")
 
@@ -92,10 +106,11 @@ async def _serve(site: app.Site, listen: tuple[str, ...], *hints: str) -> None:
     for number in _ENDS:
         loop.add_signal_handler(number, stop.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
-    async with app.running(site, listen) as (_, addresses):
-        for address in addresses:
+    async with app.running(site, listen) as running:
+        loop.add_signal_handler(signal.SIGHUP, running.reload.soon)
+        for address in running.addresses:
             click.echo(f"listening on {address}")
-        host, port = config.split_address(addresses[0])
+        host, port = config.split_address(running.addresses[0])
         admins = [user.login for user in site.users if "admin" in user.roles]
         user = next(iter([*admins, *site.users.names()]), "home")
         for line in hints or (f"try: ssh -p {port} {user}@{host}",):
@@ -204,6 +219,52 @@ def user_passwd(login: str, site: str | None, remove: bool) -> None:
     click.echo(f"{login} has {'a new password' if hashed else 'no password'}")
 
 
+@user.command("totp")
+@click.argument("login")
+@_site
+@click.option("--require", type=click.Choice(REQUIREMENTS[1:]), help="What to prove at each login from now on.")
+@click.option("--remove", is_flag=True, help="End one-time codes for this user.")
+def user_totp(login: str, site: str | None, require: str | None, remove: bool) -> None:
+    """Make a user's secret for one-time codes, and show it once, for an authenticator app."""
+    if remove and require:
+        raise BadArguments("--remove and --require exclude each other")
+    place = app.Site(app.site_path(site))
+    secret = "" if remove else new_secret()
+
+    def change(document: Any) -> None:  # noqa: ANN401 (a TOML document)
+        if secret:
+            document["totp"] = secret
+            document["require"] = require or document.get("require", REQUIREMENTS[0])
+        else:
+            document.pop("totp", None)
+            document.pop("require", None)
+
+    changed = place.users.edit(login, change)
+    if not secret:
+        click.echo(f"{login} has no one-time codes, and needs none")
+        return
+    _show_secret(secret, uri(secret, login, place.config.house.name))
+    if changed.needs_code:
+        click.echo(f"{login} needs a code at each login: {changed.require}")
+    else:
+        click.echo(f'{login} is not asked for codes at login; require = "publickey+totp" in the user file does that')
+
+
+def _show_secret(secret: str, link: str) -> None:
+    """Show a secret as QR code, link and text; to what is no terminal, without the QR code."""
+    if sys.stdout.isatty():
+        code, columns = qr_code(link), shutil.get_terminal_size().columns
+        if len(code[0]) <= columns:
+            click.echo("scan this with an authenticator app:")
+            for line in code:
+                click.secho(line, fg="bright_white", bg="black")
+        else:
+            click.echo(f"a QR code takes {len(code[0])} columns and there are {columns}: type the secret into an")
+            click.echo("authenticator app, or run this again in a wider terminal, which makes another secret")
+    click.echo(link)
+    click.echo(f"secret: {secret} (shown this once)")
+
+
 @user.group("key", cls=_Group)
 def user_key() -> None:
     """List, add and remove a user's keys."""
@@ -282,6 +343,83 @@ def user_remove(login: str, site: str | None) -> None:
     """Remove a user; live sessions end."""
     app.Site(app.site_path(site)).users.remove(login)
     click.echo(f"removed {login}")
+
+
+@main.group(cls=_Group)
+def ban() -> None:
+    """Look after the bans of a site, served or not; a running server takes each change at once."""
+
+
+@ban.command("list")
+@_site
+def ban_list(site: str | None) -> None:
+    """List the bans in force."""
+    found = _on_bans(app.Site(app.site_path(site)), listed)
+    click.echo(table(as_table(found), Look(shutil.get_terminal_size().columns)), nl=False)
+
+
+@ban.command("explain")
+@click.argument("source")
+@_site
+def ban_explain(source: str, site: str | None) -> None:
+    """Tell why a source is refused; penalties are in the server's memory, and known to its own `ban explain` alone."""
+    known = _on_bans(app.Site(app.site_path(site)), lambda bans: explained(bans, source))
+    click.echo(wrapped(as_text(known), Look()), nl=False)
+
+
+@ban.command("add")
+@click.argument("source")
+@_site
+@click.option("--for", "duration", default="1h", show_default=True, help="For how long.")
+def ban_add(source: str, site: str | None, duration: str) -> None:
+    """Ban an address, or a /64 or /56 of IPv6, by hand."""
+    place, seconds = app.Site(app.site_path(site)), quantity.duration(duration)
+    record = _on_bans(place, lambda bans: bans.add(source, seconds, _BY), make=True)
+    _audit(place, "ban.set", **facts(record))
+    click.echo(f"{record.source} is banned for {quantity.span(seconds)}")
+
+
+@ban.command("lift")
+@click.argument("source")
+@_site
+def ban_lift(source: str, site: str | None) -> None:
+    """End the bans of an address or source before their time."""
+    place = app.Site(app.site_path(site))
+    ended = _on_bans(place, lambda bans: lift(bans, source))
+    for info in ended:
+        _audit(place, "ban.lifted", source=info.source)
+    click.echo(lifted(ended))
+
+
+def _on_bans(place: app.Site, job: Callable[[Bans], T], *, make: bool = False) -> T:
+    """Return what a job makes of the bans of a site, once what it changed is kept."""
+    # What could not be kept is told once, as this command's own error.
+    logging.getLogger("sshhome.stores").setLevel(logging.CRITICAL)
+
+    async def work(path: Path) -> T:
+        store = await SqliteStore.open(path)
+        try:
+            bans = Bans(place.config.bans, Clock(), store)
+            await bans.load()
+            result = job(bans)
+            await store.settle()
+            return result
+        finally:
+            await store.close()
+
+    path = place.path / "state" / "sshhome.db"
+    if make or path.exists():
+        return asyncio.run(work(path))
+    # A site that was never served has no bans, and asking for them leaves nothing behind.
+    with tempfile.TemporaryDirectory(prefix="sshhome-ban-") as folder:
+        return asyncio.run(work(Path(folder) / path.name))
+
+
+def _audit(place: app.Site, event: str, **fields: object) -> None:
+    """Write an event into the audit log of a site."""
+    audit = Audit(place.path / "state" / "audit.jsonl", Clock())
+    audit.write(event, **fields, by=_BY)
+    audit.close()
 
 
 def _new_password() -> str:

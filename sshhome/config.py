@@ -11,6 +11,7 @@ from typing import Any, Self
 import msgspec
 
 from sshhome import quantity
+from sshhome.certificate import Authorities, parse_authorities
 from sshhome.errors import BadArguments, SiteError
 
 
@@ -25,6 +26,7 @@ class Size(int):
 class Startups(str):
     """`BEGIN:PERCENT:FULL` as MaxStartups of sshd_config(5) has it; raises ValueError."""
 
+    __slots__ = ("begin", "full", "percent")
     begin: int
     percent: int
     full: int
@@ -82,6 +84,15 @@ class Crypto(msgspec.Struct, frozen=True):
     profile: str = "compat"
 
 
+class Certificates(msgspec.Struct, frozen=True):
+    """Whose certificates let in, as authorized_keys lines, and what is revoked, by certificate or by key."""
+
+    authorities: tuple[str, ...] = ()
+    revoked_serials: tuple[int, ...] = ()
+    revoked_key_ids: tuple[str, ...] = ()
+    revoked_keys: tuple[str, ...] = ()
+
+
 class HouseConfig(msgspec.Struct, frozen=True):
     """The house's own name and zone; an empty zone is the system's."""
 
@@ -102,6 +113,7 @@ class Config(msgspec.Struct, frozen=True):
     limits: Limits = Limits()
     bans: BanRules = BanRules()
     crypto: Crypto = Crypto()
+    certificates: Certificates = Certificates()
     house: HouseConfig = HouseConfig()
     backend: tuple[dict[str, Any], ...] = ({"kind": "simulated"},)
     roles: dict[str, Role] = {}
@@ -146,7 +158,7 @@ def _check(config: Config) -> None:
             raise SiteError(f"sshhome.toml: {path} must be one of {', '.join(choices)}")
     for key in Limits.__struct_fields__:
         value = getattr(config.limits, key)
-        if not isinstance(value, str) and value <= 0:
+        if not (isinstance(value, str) or value > 0):
             raise SiteError(f"sshhome.toml: limits.{key} must be more than 0")
     if config.limits.memory > 1 or config.limits.files > 1:
         raise SiteError("sshhome.toml: limits.memory and limits.files are shares, 0 to 1")
@@ -156,6 +168,7 @@ def _check(config: Config) -> None:
     if config.bans.max_failures < 1 or not 1 <= config.bans.factor <= 1000:
         raise SiteError("sshhome.toml: bans.max_failures must be at least 1, and bans.factor 1 to 1000")
     never_networks(config.bans)
+    authorities(config.certificates)
     if not config.listen:
         raise SiteError("sshhome.toml: listen must name an address")
     for address in config.listen:
@@ -175,6 +188,19 @@ def never_networks(rules: BanRules) -> list[ipaddress.IPv4Network | ipaddress.IP
         return [ipaddress.ip_network(network) for network in rules.never]
     except ValueError as error:
         raise SiteError(f"sshhome.toml: bans.never: {error}") from None
+
+
+def authorities(certificates: Certificates) -> Authorities:
+    """Return whose certificates let in; raises SiteError."""
+    try:
+        return parse_authorities(
+            certificates.authorities,
+            certificates.revoked_serials,
+            certificates.revoked_key_ids,
+            certificates.revoked_keys,
+        )
+    except SiteError as error:
+        raise SiteError(f"sshhome.toml: {error.message}") from None
 
 
 def split_address(address: str) -> tuple[str, int]:

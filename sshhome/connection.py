@@ -7,15 +7,20 @@ subclasses add that; each private method they lean on is pinned by a test in `te
 
 import asyncio
 import socket
-from collections.abc import Coroutine
-from typing import Any, Protocol
+from collections.abc import Coroutine, Sequence
+from typing import Any, Literal, Protocol
 
 import asyncssh
-from asyncssh.constants import MSG_IGNORE
+import msgspec
+from asyncssh.auth import KbdIntChallenge, KbdIntResponse
+from asyncssh.constants import MSG_IGNORE, MSG_USERAUTH_REQUEST
 from asyncssh.packet import SSHPacket
 
+from sshhome import wire
+from sshhome.certificate import Admission
 from sshhome.config import Limits
 from sshhome.door import Place
+from sshhome.key import SIGNATURES, is_fido
 
 #: Bytes waiting for the socket at which we stop writing to it.
 _WRITE_HIGH = 256 * 1024
@@ -33,6 +38,10 @@ _MAX_EXCHANGES = 10
 _MAX_ENV = 32
 _MAX_ENV_BYTES = 4096
 _ENV = frozenset({b"TERM", b"LANG", b"COLORTERM", b"NO_COLOR", b"TZ"})
+#: A user name of more bytes is cut to them, and still longer than any user's.
+_LONGEST_NAME = 64
+#: The flags that a FIDO device sets (WebAuthn §6.1): somebody touched it; and it made sure who.
+_TOUCHED, _VERIFIED = 0x01, 0x04
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
 #: What dropbear needs besides, and nobody else is offered: it has neither GCM nor encrypt-then-MAC, and sends its first
@@ -41,17 +50,35 @@ _DROPBEAR_MAC = b"hmac-sha2-256"
 _DROPBEAR_GUESS = b"kexguess2@matt.ucc.asn.au"
 
 
+class Proof(msgspec.Struct, frozen=True):
+    """What an attempt has proven: that it comes from this user, by this method; a key as it was sent and admitted."""
+
+    user: str
+    method: str
+    blob: bytes = b""
+    admission: Admission | None = None
+
+
 class Gate(Protocol):
     """Who decides about a login; every call is about the name the client gives at that moment."""
 
     def attempt(self, user: str) -> None:
         """Hear that a login is tried; raises asyncssh.DisconnectError when the source is banned meanwhile."""
 
-    def failed(self, user: str, method: str) -> None:
-        """Hear that it failed; called exactly once for each attempt that did."""
+    def admit(self, user: str, blob: bytes) -> Admission | str:
+        """Return how a key or certificate may let this user in, should it sign; or why it may not."""
 
-    def proved(self, user: str, method: str, key: bytes) -> bool:
-        """Hear that identity is proven, by this method and key; return whether the user may come in."""
+    async def password(self, user: str, password: str) -> bool:
+        """Return whether this is the user's password."""
+
+    async def code(self, user: str, code: str) -> str:
+        """Use up a one-time code of this user; return nothing, or why it is not good."""
+
+    def failed(self, user: str, method: str, reason: str = "", blob: bytes = b"") -> None:
+        """Hear that an attempt failed, and with which key; called exactly once for each that did."""
+
+    def proved(self, proofs: Sequence[Proof]) -> Literal["in", "more", "out"]:
+        """Hear what has been proven on the way in; return whether that is enough, or a one-time code must follow."""
 
 
 class Channel(asyncssh.SSHServerChannel[str]):
@@ -100,8 +127,6 @@ class Connection(asyncssh.SSHServerConnection):
         super().__init__(loop, options)
         self.limits = limits
         self.place = place
-        #: Since when no channel has been open, on the loop's clock; None while there is one.
-        self.unused_since: float | None = loop.time()
         #: Whether the time to log in ran out.
         self.grace_exceeded = False
         self.gate: Gate | None = None
@@ -114,7 +139,9 @@ class Connection(asyncssh.SSHServerConnection):
         self._probes = 0
         self._exchanges = 0
         self._exchanges_since = 0.0
-        self._proof: tuple[str, str, bytes] | None = None
+        #: What the request that is answered now has proven, and what an earlier one has, where a code must follow.
+        self._proof: Proof | None = None
+        self._first: Proof | None = None
         self._socket: socket.socket | None = None
 
     # -- transport ----------------------------------------------------------------------------------------------------
@@ -139,7 +166,7 @@ class Connection(asyncssh.SSHServerConnection):
         if not self._auth_complete:
             self._preauth_bytes += len(data)
             if self._preauth_bytes > self.limits.preauth_bytes:
-                self.abort()
+                self._force_close(asyncssh.ProtocolError("too much before the login"))
                 return
         super().data_received(data, datatype)
         if len(self._inpbuf) > _READ_HIGH and self._transport and not self._read_paused:
@@ -234,14 +261,7 @@ class Connection(asyncssh.SSHServerConnection):
         live = sum(channel._recv_state != "closed" for channel in self._channels.values())  # noqa: SLF001 (see above)
         if live >= self.limits.sessions_per_connection:
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_RESOURCE_SHORTAGE, "too many sessions on this connection")
-        self.unused_since = None
         return super().add_channel(chan)
-
-    def remove_channel(self, recv_chan: int) -> None:
-        """Forget a channel, and note when the last one goes."""
-        super().remove_channel(recv_chan)
-        if not self._channels:
-            self.unused_since = self._loop.time()
 
     def create_server_channel(
         self, encoding: str | None = "", errors: str = "", window: int = 0, max_pktsize: int = 0
@@ -274,66 +294,161 @@ class Connection(asyncssh.SSHServerConnection):
     async def reload_config(self) -> None:
         """Do nothing: our options are the same for everyone, and asyncssh would rebuild them in a thread."""
 
-    async def validate_password(self, username: str, password: str) -> bool:
-        """Check a password, which counts."""
-        return await self._attempt(username, "password", b"", super().validate_password(username, password))
+    def _process_userauth_request(self, _pkttype: int, _pktid: int, packet: SSHPacket) -> Any:  # noqa: ANN401 (asyncssh's own signature)
+        """Take a request as one by the very name that was sent; asyncssh folds names, so that many become one."""
+        sent = packet.get_consumed_payload()
+        rest = SSHPacket(packet.get_remaining_payload())
+        raw = rest.get_string()
+        name = _unfolded(raw)
+        if name != raw:
+            packet = SSHPacket(sent + wire.string(name) + rest.get_remaining_payload())
+            packet.get_bytes(len(sent))
+        self._proof = None
+        if name.decode() != self._username:
+            self._first = None
+        return super()._process_userauth_request(_pkttype, _pktid, packet)
+
+    #: asyncssh finds what handles a packet in here, and not by the name of a method.
+    _packet_handlers = {  # noqa: RUF012 (asyncssh's own)
+        **asyncssh.SSHServerConnection._packet_handlers,  # noqa: SLF001 (see above)
+        MSG_USERAUTH_REQUEST: _process_userauth_request,
+    }
+
+    def public_key_auth_supported(self) -> bool:
+        """Offer keys, unless it is a code that is missing."""
+        return self._first is None and super().public_key_auth_supported()
+
+    def password_auth_supported(self) -> bool:
+        """Offer passwords, unless it is a code that is missing."""
+        return self._first is None and super().password_auth_supported()
+
+    def kbdint_auth_supported(self) -> bool:
+        """Offer to ask for a code once nothing else is missing; before that, clients would type passwords there."""
+        return self._first is not None
 
     async def validate_public_key(self, username: str, key_data: bytes, msg: bytes, signature: bytes) -> bool:
         """Check a signed login, which counts, or answer a question about a key (no message), which does not."""
-        check = super().validate_public_key(username, key_data, msg, signature)
-        if _is_sha1(signature):
-            # asyncssh advertises the signature algorithms it is told to, and verifies all it knows.
-            check.close()
-            check = _no()
         if msg:
-            return await self._attempt(username, "publickey", key_data, check)
+            check = self._check_key(username, key_data, msg, signature)
+            return await self._attempt(username, "publickey", check, key_data)
         self._probes += 1
         if self._probes > self.limits.offered_keys:
-            check.close()
             raise _too_many("too many keys offered")
-        return await check
+        return not isinstance(self._gate.admit(username, key_data), str)
 
-    async def _attempt(self, user: str, method: str, key: bytes, check: Coroutine[Any, Any, bool]) -> bool:
-        assert self.gate is not None  # noqa: S101 (set when the connection was made)
+    async def _check_key(self, user: str, blob: bytes, message: bytes, signature: bytes) -> Proof | str:
+        admission = self._gate.admit(user, blob)
+        if isinstance(admission, str):
+            return admission
+        key = admission.key
+        if not verifies(key.blob, wire.string(self._session_id) + message, signature):
+            return "bad signature"
+        if is_fido(key.kind):
+            flags = _fido_flags(signature)
+            if key.touch and not flags & _TOUCHED:
+                return "the key was not touched"
+            if key.verify and not flags & _VERIFIED:
+                return "who touched the key was not verified"
+        return Proof(user, "publickey", blob, admission)
+
+    async def validate_password(self, username: str, password: str) -> bool:
+        """Check a password, which counts."""
+        return await self._attempt(username, "password", self._check_password(username, password))
+
+    async def _check_password(self, user: str, password: str) -> Proof | str:
+        return Proof(user, "password") if await self._gate.password(user, password) else ""
+
+    async def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> KbdIntChallenge:  # noqa: ARG002 (asyncssh's own signature)
+        """Ask for a one-time code."""
+        return ("", "", "en", [("One-time code: ", False)])
+
+    async def validate_kbdint_response(self, username: str, responses: KbdIntResponse) -> bool:
+        """Check a one-time code, which counts."""
+        first = self._first
+        assert first is not None  # noqa: S101 (nobody is asked for a code before)
+        return await self._attempt(username, f"{first.method}+totp", self._check_code(username, responses), first.blob)
+
+    async def _check_code(self, user: str, answers: Sequence[str]) -> Proof | str:
+        if len(answers) != 1:
+            return "one code was asked for"
+        return await self._gate.code(user, answers[0]) or Proof(user, "totp")
+
+    async def _attempt(
+        self, user: str, method: str, check: Coroutine[Any, Any, Proof | str], blob: bytes = b""
+    ) -> bool:
         self._attempts += 1
         self._proof = None
-        passed = False
         try:
             if self._attempts > self.limits.auth_tries:
                 raise _too_many("too many authentication failures")
-            self.gate.attempt(user)
+            self._gate.attempt(user)
         except asyncssh.DisconnectError:
             check.close()
             raise
+        verdict: Proof | str = "cut short"
         try:
-            passed = await check
+            verdict = await check
         finally:
             # Also when a pipelined request or a cut line cancels the check: each attempt counts exactly once.
-            if passed:
-                self._proof = (user, method, key)
+            if isinstance(verdict, str):
+                self._gate.failed(user, method, verdict, blob)
             else:
-                self.gate.failed(user, method)
-        return passed
+                self._proof = verdict
+        return not isinstance(verdict, str)
 
     async def send_userauth_success(self) -> None:
         """Let in who has proven, in this very request, to be the user they name; nothing else does.
 
-        asyncssh skips `begin_auth` for an empty name, and calls this after any callback that said yes.
+        asyncssh calls this after any callback that said yes. Where a code must follow, the first proof is kept for
+        as long as the name stays the same, and with it all that binds the session.
         """
-        proof = self._proof
-        if self.gate is None or proof is None or proof[0] != self._username or not self.gate.proved(*proof):
+        proofs = [proof for proof in (self._first, self._proof) if proof is not None]
+        self._proof, proven = None, self._proof is not None
+        if not proven or any(proof.user != self._username for proof in proofs):
             self.send_userauth_failure(False)
             return
-        await super().send_userauth_success()
+        verdict = self._gate.proved(proofs)
+        if verdict == "in":
+            self.unused_since = self._loop.time()
+            await super().send_userauth_success()
+            return
+        self._first = proofs[0] if verdict == "more" else None
+        self.send_userauth_failure(verdict == "more")
+
+    @property
+    def _gate(self) -> Gate:
+        assert self.gate is not None  # noqa: S101 (set when the connection was made)
+        return self.gate
 
 
-def _is_sha1(signature: bytes) -> bool:
-    """Return whether a signature names `ssh-rsa`, which is RSA with SHA-1 (RFC 8332 §1)."""
-    return signature.startswith(b"\0\0\0\x07ssh-rsa")
+def verifies(blob: bytes, message: bytes, signature: bytes) -> bool:
+    """Return whether a signature of a message is by this key, and made in a way that its type may.
+
+    asyncssh advertises the signature algorithms it is told to, and verifies all it knows.
+    """
+    try:
+        allowed = SIGNATURES.get(wire.Wire(blob).text(), frozenset())
+        key = asyncssh.public_key.decode_ssh_public_key(blob)
+        return wire.Wire(signature).text() in allowed and key.verify(message, signature)
+    except (ValueError, OverflowError):
+        return False
 
 
-async def _no() -> bool:
-    return False
+def _fido_flags(signature: bytes) -> int:
+    """Return what a signature by a device says of its user (PROTOCOL.u2f); it is part of what is signed."""
+    read = wire.Wire(signature)
+    read.string()
+    read.string()
+    return read.number(1)
+
+
+def _unfolded(name: bytes) -> bytes:
+    """Return a user name as it is, or, of one that is no plain ASCII, a text that stands for it and is nobody's."""
+    if not name:
+        return b"(empty)"
+    if len(name) <= _LONGEST_NAME and name.isascii() and name.decode().isprintable():
+        return name
+    return name.decode("utf-8", "backslashreplace").encode("unicode_escape")[:_LONGEST_NAME]
 
 
 def _too_many(reason: str) -> asyncssh.DisconnectError:

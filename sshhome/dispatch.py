@@ -129,7 +129,12 @@ class Dispatch:
             if len(line) > self.limits.order_line or len(line.encode(errors="surrogatepass")) > self.limits.order_line:
                 raise BadArguments(f"a line may be {self.limits.order_line} bytes long")
             orders = tokenizer.split(line)
-        except BadArguments as error:
+        except BadArguments as bad:
+            error: SshhomeError = bad
+            try:
+                self._not_too_fast(session)
+            except SlowDown as slow:
+                error = slow
             trace = _Trace(words=[Word(line[:200])])
             outcome = Outcome(error=error, json="--json" in (*line[-200:].split(), *(word.text for word in also)))
             self._write_audit(session, trace, outcome, self.clock.monotonic())

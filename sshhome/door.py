@@ -7,14 +7,15 @@ import os
 import random
 import socket
 import struct
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 
 from sshhome.audit import Audit
-from sshhome.ban import Bans, address_of, source_of
+from sshhome.ban import Bans
 from sshhome.clock import Clock
 from sshhome.config import Limits
 from sshhome.limits import turned_away
+from sshhome.source import address_of, source_of
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,8 @@ _ACCEPTS = 64
 #: What accept(2) fails with when the machine is at its end, and the seconds until it is worth another try.
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _RECOVER = 0.5
+#: Seconds for which a source that has logged in is spared the early drop, and how many sources are remembered.
+_KNOWN_FOR, _MAX_KNOWN = 7 * 86400.0, 4096
 #: Refusals that a source reads the reason of, in so many seconds; the ones after that are silent, and cost less.
 _POLITE, _POLITE_WINDOW = 3, 60.0
 #: Polite refusals at once, each a socket of its own, the seconds each has to be read, and what it may send meanwhile.
@@ -49,17 +52,22 @@ class Place:
         door.waiting[self._source] += 1
 
     def proved(self) -> None:
-        """Stop counting as somebody unknown."""
-        if not self._proved and not self._left:
-            self._proved = True
-            _count_out(self._door.waiting, self._source)
+        """Stop counting as somebody unknown, and let the source be known for a while."""
+        if not self._left:
+            self._wait_no_more()
+            self._door.remember(self._source)
 
     def left(self) -> None:
         """Count out; more than once does nothing."""
-        self.proved()
         if not self._left:
             self._left = True
+            self._wait_no_more()
             _count_out(self._door.sources, self._source)
+
+    def _wait_no_more(self) -> None:
+        if not self._proved:
+            self._proved = True
+            _count_out(self._door.waiting, self._source)
 
 
 def _count_out(counter: Counter[str], source: str) -> None:
@@ -81,6 +89,8 @@ class Door:
         #: Connections by source: all, and those that have yet to prove who they are.
         self.sources: Counter[str] = Counter()
         self.waiting: Counter[str] = Counter()
+        #: Until when a source is known for a login that succeeded; the latest one last.
+        self._known: OrderedDict[str, float] = OrderedDict()
         self._bans = bans
         self._audit = audit
         self._clock = clock
@@ -102,8 +112,8 @@ class Door:
         self._sockets.append(listener)
         asyncio.get_running_loop().add_reader(listener, self._accept, listener, factory)
 
-    def close(self) -> None:
-        """Accept nobody any more."""
+    async def close(self) -> None:
+        """Accept nobody any more; whoever has been accepted already is there when this returns."""
         loop = asyncio.get_running_loop()
         for listener in self._sockets:
             loop.remove_reader(listener)
@@ -111,16 +121,21 @@ class Door:
         self._sockets.clear()
         for client in list(self._lingering):
             self._let_go(client)
+        if self._arriving:
+            await asyncio.wait(self._arriving)
         self._tell_hidden()
 
     def refusal(self, address: str) -> tuple[str, str]:
         """Return why an address may not connect now, in words for the client and as the rule; or two empty texts.
 
-        The order is that of sshd(8): bans, then what the machine can bear, then what a source may take.
+        The order is that of sshd(8): bans and penalties, then what the machine can bear, then what a source may take.
         """
         ban = self._bans.find(address)
         if ban is not None:
             return self._bans.reason(ban), "ban"
+        penalty = self._bans.penalties.find(address)
+        if penalty is not None:
+            return penalty.reason, "penalty"
         limits, source = self.limits, source_of(address)
         if self.shortage:
             return BUSY, "resources"
@@ -130,9 +145,20 @@ class Door:
             return BUSY, "limits.connections_per_source"
         if self.waiting[source] >= limits.startups_per_source:
             return BUSY, "limits.startups_per_source"
-        if turned_away(limits, self.waiting.total(), self._chance):
+        # Whoever fills the waiting room cannot keep the household out: it is known here.
+        if not self._is_known(source) and turned_away(limits, self.waiting.total(), self._chance):
             return BUSY, "limits.startups"
         return "", ""
+
+    def remember(self, source: str) -> None:
+        """Note that somebody from this source has proved who they are."""
+        self._known[source] = self._clock.monotonic() + _KNOWN_FOR
+        self._known.move_to_end(source)
+        if len(self._known) > _MAX_KNOWN:
+            self._known.popitem(last=False)
+
+    def _is_known(self, source: str) -> bool:
+        return self._known.get(source, 0.0) > self._clock.monotonic()
 
     def alert(self, event: str, **facts: object) -> None:
         """Write an alert, unless there was one of its kind a short while ago."""
@@ -167,9 +193,10 @@ class Door:
     async def _let_in(self, client: socket.socket, place: Place, factory: Callable[[Place], asyncio.Protocol]) -> None:
         try:
             await asyncio.get_running_loop().connect_accepted_socket(lambda: factory(place), client)
-        except OSError as error:
-            # Whoever connects and is gone again at once.
-            log.debug("%s left at once: %s", place.address, error)
+        except Exception as error:
+            # Whoever connects and is gone again at once; or a bug of ours, which costs this one alone.
+            if not isinstance(error, OSError):
+                log.exception("no connection for %s", place.address)
             client.close()
             place.left()
 

@@ -8,8 +8,10 @@ import asyncssh
 
 from sshhome.errors import SiteError
 
+HostKeys = Sequence[asyncssh.SSHKey]
 
-def load_host_keys(folder: Path) -> Sequence[asyncssh.SSHKey]:
+
+def load_host_keys(folder: Path) -> HostKeys:
     """Return the host keys of a site; raises SiteError for the first that is unreadable, or readable by others."""
     return [_load(path) for path in _files(folder)]
 

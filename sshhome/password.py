@@ -1,6 +1,11 @@
 """Passwords: argon2id, off the event loop, a few at a time, and the same cost for a user who does not exist."""
 
 import asyncio
+import contextlib
+import os
+import stringprep
+import threading
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 
 import argon2
@@ -9,8 +14,15 @@ from sshhome.errors import BadArguments
 
 #: Hashes at once: each takes 64 MiB and most of a core for a tenth of a second.
 PARALLEL = 2
+#: How far the threads stand back, of 19.
+_NICE = 10
 _MIN_LENGTH = 8
 _MAX_LENGTH = 256
+_PROHIBITED = (
+    *(stringprep.in_table_c12, stringprep.in_table_c21_c22, stringprep.in_table_c3, stringprep.in_table_c4),
+    *(stringprep.in_table_c5, stringprep.in_table_c6, stringprep.in_table_c7, stringprep.in_table_c8),
+    stringprep.in_table_c9,
+)
 
 
 class Passwords:
@@ -19,7 +31,7 @@ class Passwords:
     def __init__(self) -> None:
         """Prepare the hash that stands in for a user without one."""
         self._hasher = argon2.PasswordHasher()
-        self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="argon2")
+        self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="argon2", initializer=_give_way)
         parameters = f"m={self._hasher.memory_cost},t={self._hasher.time_cost},p={self._hasher.parallelism}"
         self._nobody = f"$argon2id$v=19${parameters}$c3NoaG9tZSBub2JvZHk${'A' * 43}"
 
@@ -41,13 +53,32 @@ class Passwords:
         self._pool.shutdown(wait=False)
 
 
-def hash_password(password: str) -> str:
-    """Return the argon2id hash of a new password; raises BadArguments for one that could not be used to log in.
+def _give_way() -> None:
+    """Let the event loop go first: guessed passwords must not hold up those who are in already."""
+    # Linux has a priority for each thread (sched(7)), whose threads in turn begin with it.
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
-    SSH prepares passwords with SASLprep (RFC 4013), so a client may be unable to send control characters.
-    """
-    if not _MIN_LENGTH <= len(password) <= _MAX_LENGTH:
+
+def hash_password(password: str) -> str:
+    """Return the argon2id hash of a new password; raises BadArguments for one that could not be used to log in."""
+    prepared = _prepared(password)
+    if not _MIN_LENGTH <= len(prepared) <= _MAX_LENGTH:
         raise BadArguments(f"a password has {_MIN_LENGTH} to {_MAX_LENGTH} characters")
-    if not password.isprintable():
+    return argon2.PasswordHasher().hash(prepared)
+
+
+def _prepared(password: str) -> str:
+    """Return a password as SASLprep (RFC 4013) makes it, which is what arrives at a login; raises BadArguments."""
+    if any(stringprep.in_table_a1(char) for char in password):
+        raise BadArguments("a password has no characters newer than Unicode 3.2, such as emoji")
+    mapped = (" " if stringprep.in_table_c12(char) else char for char in password if not stringprep.in_table_b1(char))
+    prepared = unicodedata.normalize("NFKC", "".join(mapped))
+    if any(table(char) for char in prepared for table in _PROHIBITED):
         raise BadArguments("a password has no control characters")
-    return argon2.PasswordHasher().hash(password)
+    right_to_left = [stringprep.in_table_d1(char) for char in prepared]
+    if any(right_to_left) and not (
+        right_to_left[0] and right_to_left[-1] and not any(map(stringprep.in_table_d2, prepared))
+    ):
+        raise BadArguments("a password is written from left to right, or from right to left, and not both")
+    return prepared

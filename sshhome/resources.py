@@ -1,6 +1,7 @@
 """What this process takes of the machine, as shares of what it may have; Linux tells it in /proc and /sys."""
 
 import contextlib
+import errno
 import os
 import resource
 from pathlib import Path
@@ -37,7 +38,8 @@ def _memory_share() -> float:
 def _files_share() -> float:
     try:
         open_files = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (names alone, once a second)
-    except OSError:
-        return 0.0
+    except OSError as error:
+        # It takes a file to count them; without a /proc there is nothing to go by.
+        return float(error.errno in {errno.EMFILE, errno.ENFILE})
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 0.0 if soft == resource.RLIM_INFINITY else open_files / soft

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import asyncssh
 
 from sshhome.algorithms import options
-from sshhome.config import Config, split_address
+from sshhome.config import Config, authorities, split_address
 from sshhome.connection import Connection
 from sshhome.door import Door, Place
 from sshhome.errors import SiteError
@@ -35,15 +35,12 @@ class Server:
 
     async def configure(self, config: Config, host_keys: Sequence[asyncssh.SSHKey]) -> None:
         """Make new connections with this configuration; raises SiteError and changes nothing if it cannot be."""
-        try:
-            made = await options(
-                lambda: Visitor(self.visitors), host_keys, config.crypto.profile, config.limits.login_grace
-            )
-        except ValueError as error:
-            raise SiteError(f"crypto: {error}; post-quantum key exchange needs cryptography 48 or newer") from None
-        self._options = made
+        self._options = await options(
+            lambda: Visitor(self.visitors), host_keys, config.crypto.profile, config.limits.login_grace
+        )
         self.config = config
         self.door.limits = config.limits
+        self.visitors.authorities = authorities(config.certificates)
 
     async def listen(self, addresses: Sequence[str], host_keys: Sequence[asyncssh.SSHKey]) -> list[str]:
         """Begin to accept; return the addresses as `host:port`, with the port the system picked for port 0.
@@ -51,7 +48,14 @@ class Server:
         Raises SiteError for an address that cannot be had.
         """
         await self.configure(self.config, host_keys)
-        listeners = [listener for address in addresses for listener in await _listeners(address)]
+        listeners: list[socket.socket] = []
+        try:
+            for address in addresses:
+                listeners += await _listeners(address)
+        except SiteError:
+            for listener in listeners:
+                listener.close()
+            raise
         for listener in listeners:
             self.door.listen(listener, self._connection)
         names = [listener.getsockname() for listener in listeners]
@@ -63,7 +67,7 @@ class Server:
 
     async def close(self) -> None:
         """Stop accepting, let running orders end, and close every connection with a word."""
-        self.door.close()
+        await self.door.close()
         await self.visitors.dispatch.settle()
         connections = [visitor.connection for visitor in self.visitors]
         for visitor in self.visitors:
@@ -78,6 +82,7 @@ class Server:
         """Look after whoever is connected, and after the door itself, for ever."""
         while True:
             await asyncio.sleep(_LOOK_EVERY)
+            await self.visitors.bans.refresh()
             self.visitors.look_after()
             self._look_at_resources()
             self.door.tick()

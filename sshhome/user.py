@@ -18,11 +18,15 @@ import msgspec
 from sshhome.errors import BadArguments, SiteError
 from sshhome.grant import Grant, Roles, parse_grant
 from sshhome.key import Key, parse_key
+from sshhome.totp import check_secret
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
 LOGIN_NAME = re.compile(r"[a-z0-9_-]{1,32}", re.ASCII)
+#: What a login may begin with, and what it may be required to prove: one of them, or one and a one-time code after it.
+FIRST_FACTORS = ("publickey", "password")
+REQUIREMENTS = ("any", *(f"{method}+totp" for method in FIRST_FACTORS))
 _MAX_FILE = 256 * 1024
 
 
@@ -33,6 +37,7 @@ class _UserFile(msgspec.Struct):
     roles: list[str] = []
     keys: list[str] = []
     password: str = ""
+    totp: str = ""
     require: str = "any"
     grants: list[str | dict[str, Any]] = []
 
@@ -45,7 +50,18 @@ class User(msgspec.Struct, frozen=True):
     roles: tuple[str, ...] = ()
     keys: tuple[Key, ...] = ()
     password: str = ""
+    totp: str = ""
+    require: str = "any"
     grants: tuple[Grant, ...] = ()
+
+    @property
+    def needs_code(self) -> bool:
+        """Whether a one-time code is wanted after the key or password."""
+        return self.require.endswith("+totp")
+
+    def takes(self, method: str) -> bool:
+        """Return whether this user may begin with this method."""
+        return method in FIRST_FACTORS and self.require in {"any", f"{method}+totp"}
 
 
 def check_login_name(login: str) -> str:
@@ -69,10 +85,20 @@ def parse_user(login: str, text: str, roles: Roles) -> User:
         raise SiteError(f"{file}: nested too deeply") from None
     except (ValueError, msgspec.ValidationError) as error:
         raise SiteError(f"{file}: {error}") from None
-    if written.require != "any":
-        raise SiteError(f"{file}: require = '{written.require}' is not supported yet")
+    if written.require not in REQUIREMENTS:
+        raise SiteError(f"{file}: require must be one of {', '.join(REQUIREMENTS)}")
     if written.password and not written.password.startswith("$argon2id$"):
         raise SiteError(f"{file}: password must be an argon2id hash, made by `sshhome user passwd {login}`")
+    if written.totp:
+        try:
+            check_secret(written.totp)
+        except SiteError as error:
+            raise SiteError(f"{file}: totp: {error.message}; `sshhome user totp {login}` makes one") from None
+    elif written.require != "any":
+        raise SiteError(
+            f"{file}: require = '{written.require}' needs a secret: take the line out, "
+            f"then `sshhome user totp {login} --require {written.require}`"
+        )
     keys = []
     for number, line in enumerate(written.keys, 1):
         try:
@@ -87,7 +113,16 @@ def parse_user(login: str, text: str, roles: Roles) -> User:
             known = ", ".join(roles.names())
             raise SiteError(f"{file}: no role '{role}'; there are {known}") from None
     grants += (parse_grant(grant, file) for grant in written.grants)
-    return User(login, written.name or login, tuple(written.roles), tuple(keys), written.password, tuple(grants))
+    return User(
+        login,
+        written.name or login,
+        tuple(written.roles),
+        tuple(keys),
+        written.password,
+        written.totp,
+        written.require,
+        tuple(grants),
+    )
 
 
 #: What tells one version of a file from another without reading it: the times of change, size and inode, or an error.
@@ -104,6 +139,11 @@ class Users:
         self.roles = roles
         self._refused = refused
         self._known: dict[str, tuple[_Version, User | None]] = {}
+
+    def reconfigure(self, roles: Roles) -> None:
+        """Take other roles: every file is read again at the next look, and one that names a lost role is refused."""
+        self.roles = roles
+        self._known = {login: ((), user) for login, (_, user) in self._known.items()}
 
     def get(self, login: str) -> User | None:
         """Return the user as the file has it now, or None; costs one stat(2) when nothing has changed."""
@@ -125,17 +165,22 @@ class Users:
         return known[1]
 
     def _read(self, login: str, path: Path) -> User | None:
+        file = f"authorized_users/{login}.toml"
         try:
             info = path.stat()
             if not stat.S_ISREG(info.st_mode) or info.st_size > _MAX_FILE:
-                raise SiteError(f"authorized_users/{login}.toml: not a file of a sensible size")
-            return parse_user(login, path.read_text(encoding="utf-8"), self.roles)
+                raise SiteError(f"{file}: not a file of a sensible size")
+            user = parse_user(login, path.read_text(encoding="utf-8"), self.roles)
+            if user.totp and info.st_mode & 0o077:
+                raise SiteError(f"{file}: holds a secret and is readable by others; `chmod 600` it")
         except UnicodeDecodeError:
-            self._refused(SiteError(f"authorized_users/{login}.toml: not UTF-8"))
+            self._refused(SiteError(f"{file}: not UTF-8"))
         except OSError as error:
-            self._refused(SiteError(f"authorized_users/{login}.toml: {error.strerror}"))
+            self._refused(SiteError(f"{file}: {error.strerror}"))
         except SiteError as error:
             self._refused(error)
+        else:
+            return user
         return None
 
     def __iter__(self) -> Iterator[User]:
@@ -166,7 +211,7 @@ class Users:
     @property
     def any_password(self) -> bool:
         """Whether any user can log in by password, and so whether the method is offered to all."""
-        return any(user.password for user in self)
+        return any(user.password and user.takes("password") for user in self)
 
     # -- writing: what the command line changes, keeping the owner's own comments and order ---------------------------
 

@@ -1,22 +1,32 @@
 """Somebody at the door: who they are is decided here, and fixed when it is proven."""
 
 import asyncio
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import asyncssh
+import msgspec
 
 from sshhome.audit import Audit
 from sshhome.ban import Bans, facts
+from sshhome.certificate import CERTIFICATE_TYPES, Admission, Authorities, Certificate, read_certificate
 from sshhome.channels import SessionChannel
 from sshhome.clock import Clock
-from sshhome.connection import Connection
+from sshhome.connection import Connection, Proof, verifies
 from sshhome.dispatch import Dispatch
 from sshhome.door import BUSY
 from sshhome.errors import SlowDown
-from sshhome.key import Key
+from sshhome.key import fingerprint
 from sshhome.password import Passwords
+from sshhome.replay import UsedCodes
 from sshhome.session import Login, Session, Sessions
+from sshhome.slowdown import Slowdown
+from sshhome.totp import matching_step
 from sshhome.user import User, Users
+
+#: Characters of what a client says that go into the audit log.
+_TOLD = 64
 
 
 class Visitors:
@@ -27,6 +37,7 @@ class Visitors:
         *,
         users: Users,
         passwords: Passwords,
+        codes: UsedCodes,
         bans: Bans,
         sessions: Sessions,
         dispatch: Dispatch,
@@ -36,11 +47,15 @@ class Visitors:
         """Hold the parts; nobody is here yet."""
         self.users = users
         self.passwords = passwords
+        self.codes = codes
+        #: Whose certificates let in; others whenever the configuration changes.
+        self.authorities = Authorities()
         self.bans = bans
         self.sessions = sessions
         self.dispatch = dispatch
         self.audit = audit
         self.clock = clock
+        self.slowdown = Slowdown(clock)
         self.present: set[Visitor] = set()
         #: Whether any user can log in by password; looked at anew by `look_after`.
         self.offers_passwords = users.any_password
@@ -60,18 +75,9 @@ class Visitors:
         for visitor in self:
             if visitor.login is None:
                 continue
-            since = visitor.connection.unused_since
-            reason = self._removed(visitor.login)
-            if reason or (since is not None and since < unused):
+            reason = visitor.removed()
+            if reason or visitor.unused_since < unused:
                 visitor.end(reason or "no session was open for too long")
-
-    def _removed(self, login: Login) -> str:
-        user = self.users.get(login.user)
-        if user is None:
-            return "your user was removed"
-        if login.key and all(key.fingerprint != login.key for key in user.keys):
-            return "your key was removed"
-        return ""
 
 
 class Visitor(asyncssh.SSHServer):
@@ -85,8 +91,13 @@ class Visitor(asyncssh.SSHServer):
         self._address = ""
         self._unknown = ""
         self._counted = False
-        self._pty = True
         self.login: Login | None = None
+        #: The key and all that binds it, if the login was by one, and when that was.
+        self._admission: Admission | None = None
+        self._since = 0.0
+        self._sessions = 0
+        #: Since when this connection has had no session, on the loop's clock; never, while it has one.
+        self.unused_since = math.inf
 
     # -- asyncssh's callbacks -----------------------------------------------------------------------------------------
 
@@ -98,12 +109,29 @@ class Visitor(asyncssh.SSHServer):
         self._address = conn.place.address
         self._visitors.present.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncssh's own signature)
-        """Count out; a connection that only ever asked as somebody who does not exist is one failure."""
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count out; who only ever asked as somebody who does not exist has failed, who proved nothing is at fault."""
         self.connection.place.left()
         self._visitors.present.discard(self)
-        if self.login is None and self._unknown and not self._counted:
+        if self.login is not None or self._counted:
+            return
+        if self._unknown:
             self.failed(self._unknown, "unknown user")
+            return
+        penalty = self._visitors.bans.penalties.add(self._address, self._fault(exc))
+        if penalty is not None:
+            told = msgspec.structs.asdict(penalty)
+            del told["active"]
+            self._visitors.audit.write("penalty.set", **told)
+
+    def _fault(self, exc: Exception | None) -> str:
+        """Return which fault a connection was that ended before anybody proved or failed to prove anything."""
+        if self.connection.grace_exceeded:
+            return "grace"
+        if isinstance(exc, asyncssh.ProtocolError | asyncssh.MACError | asyncssh.CompressionError):
+            return "protocol"
+        ordinary = exc is None or isinstance(exc, OSError | asyncssh.DisconnectError)
+        return "noauth" if ordinary else "crash"
 
     def begin_auth(self, username: str) -> bool:
         """Ask everyone for proof, those who do not exist too."""
@@ -119,29 +147,17 @@ class Visitor(asyncssh.SSHServer):
         """Offer passwords to everyone as soon as anyone has one, so that the offer tells nothing of a user."""
         return self._visitors.offers_passwords
 
-    def kbdint_auth_supported(self) -> bool:
-        """Offer no keyboard-interactive: clients would try a wrong password twice."""
-        return False
-
-    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        """Return whether this key may log this user in from here and now; asyncssh checks the signature."""
-        user = self._visitors.users.get(username)
-        return user is not None and self._admitting(user, key.public_data) is not None
-
-    def _admitting(self, user: User, blob: bytes) -> Key | None:
-        """Return the first of a user's lines that admits a key from here and now; it is the one that binds."""
-        now = self._visitors.clock.now()
-        return next((key for key in user.keys if key.blob == blob and key.admits(self._address, now)), None)
-
-    async def validate_password(self, username: str, password: str) -> bool:
-        """Return whether this is the user's password; takes as long for a user who has none."""
-        user = self._visitors.users.get(username)
-        return await self._visitors.passwords.check(password, user.password if user else "")
-
     def session_requested(self) -> SessionChannel:
         """Begin a session."""
         assert self.login is not None  # noqa: S101 (no channel opens before the login)
-        return SessionChannel(self._visitors.dispatch, self._open_session, self._close_session, pty=self._pty)
+        key = self._admission.key if self._admission else None
+        return SessionChannel(
+            self._visitors.dispatch,
+            self._open_session,
+            self._close_session,
+            pty=key is None or key.pty,
+            order=key.order if key else "",
+        )
 
     # -- the gate -----------------------------------------------------------------------------------------------------
 
@@ -152,37 +168,126 @@ class Visitor(asyncssh.SSHServer):
             reason = self._visitors.bans.reason(ban)
             raise asyncssh.DisconnectError(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, reason)
 
-    def failed(self, user: str, method: str) -> None:
+    def admit(self, user: str, blob: bytes) -> Admission | str:
+        """Return how a key or certificate may let this user in from here and now, should it sign; or why it may not.
+
+        The signature of an authority is checked before its certificate is judged, whoever the user is: the time
+        this takes tells nothing of them.
+        """
+        known, now = self._visitors.users.get(user), self._visitors.clock.now()
+        certificate = _certificate(blob)
+        if isinstance(certificate, str):
+            return certificate
+        if certificate is None:
+            return self._admit_key(known, blob, now)
+        if not self._visitors.authorities.lines(certificate, known.keys if known else ()):
+            return "nobody here trusts its authority"
+        if not verifies(certificate.authority, certificate.signed, certificate.signature):
+            return "its authority's signature is bad"
+        return self._admit_certificate(known, certificate, now)
+
+    def _admit_key(self, user: User | None, blob: bytes, now: float) -> Admission | str:
+        """Return the first of a user's lines that admits a key from here; it is the one that binds."""
+        if user is None:
+            return "unknown user"
+        if not user.takes("publickey"):
+            return "this user does not come by key"
+        if self._visitors.authorities.revoked(blob):
+            return "the key is revoked"
+        lines = [key for key in user.keys if key.blob == blob and not key.authority]
+        for line in lines:
+            if line.admits(self._address, now):
+                return Admission(line)
+        return "the key is not for use from here and now" if lines else "not a key of this user"
+
+    def _admit_certificate(self, user: User | None, certificate: Certificate, now: float) -> Admission | str:
+        if user is None:
+            return "unknown user"
+        if not user.takes("publickey"):
+            return "this user does not come by key"
+        return self._visitors.authorities.judge(
+            certificate, login=user.login, roles=user.roles, own=user.keys, source=self._address, now=now
+        )
+
+    async def password(self, user: str, password: str) -> bool:
+        """Return whether this is the user's password; takes as long for one who has none, and longer under attack."""
+        await asyncio.sleep(self._visitors.slowdown.delay(user))
+        known = self._visitors.users.get(user)
+        hashed = known.password if known is not None and known.takes("password") else ""
+        return await self._visitors.passwords.check(password, hashed)
+
+    async def code(self, user: str, code: str) -> str:
+        """Use up a one-time code of this user; return nothing, or why it is not good."""
+        known = self._visitors.users.get(user)
+        step = matching_step(known.totp, code, self._visitors.clock.now()) if known and known.totp else None
+        if step is None:
+            return "wrong code"
+        return "" if await self._visitors.codes.use(user, step) else "the code was used before"
+
+    def failed(self, user: str, method: str, reason: str = "", blob: bytes = b"") -> None:
         """Count a failed login, and audit the ban that it earns."""
         self._counted = True
         visitors = self._visitors
-        visitors.audit.write("login.failed", user=user[:64], source=self._address, method=method)
-        ban = visitors.bans.failed(self._address, user[:64], "login")
+        if method == "password":
+            visitors.slowdown.failed(self._address, user)
+        told = {"user": user[:_TOLD], "source": self._address, "method": method, "reason": reason}
+        visitors.audit.write("login.failed", **told, **_facts(blob))
+        ban = visitors.bans.failed(self._address, user[:_TOLD], "login")
         if ban is not None:
             visitors.audit.write("ban.set", **facts(ban))
 
-    def proved(self, user: str, method: str, key: bytes) -> bool:
-        """Fix the identity; false for a user who was removed while they proved it."""
+    def proved(self, proofs: Sequence[Proof]) -> Literal["in", "more", "out"]:
+        """Fix the identity once all is proven that this user must prove, by their file as it is now."""
         visitors = self._visitors
-        known = visitors.users.get(user)
-        if known is None:
-            return False
-        line = self._admitting(known, key)
-        if key and line is None:
-            return False
-        name, comment = (line.fingerprint, line.comment) if line else ("", "")
-        self.login = Login(known.login, self._address, method, name, comment)
-        self._pty = line.pty if line else True
+        first = proofs[0]
+        known = visitors.users.get(first.user)
+        if known is None or not known.takes(first.method):
+            return "out"
+        if first.admission is not None and first.admission != self.admit(first.user, first.blob):
+            # What was admitted to sign is not what would bind the session.
+            return "out"
+        if known.needs_code and proofs[-1].method != "totp":
+            return "more"
+        method = "+".join(proof.method for proof in proofs)
+        key = first.admission.key if first.admission else None
+        self.login = Login(
+            known.login, self._address, method, key.fingerprint if key else "", key.comment if key else ""
+        )
+        self._admission, self._since = first.admission, visitors.clock.now()
+        self.unused_since = asyncio.get_running_loop().time()
         self.connection.place.proved()
-        visitors.bans.succeeded(self._address, user)
-        visitors.audit.write("login.ok", user=user, source=self._address, method=method, key=name)
-        return True
+        visitors.bans.succeeded(self._address, known.login)
+        if first.method == "password":
+            visitors.slowdown.succeeded(self._address, known.login)
+        told = {"user": known.login, "source": self._address, "method": method}
+        visitors.audit.write("login.ok", **told, **_facts(first.blob))
+        return "in"
 
-    def _open_session(self, channel: str) -> Session:
+    def removed(self) -> str:
+        """Return why who is in would not be let in any more, the time since then aside; or nothing."""
+        user = self._visitors.users.get(self.login.user) if self.login else None
+        if user is None:
+            return "your user was removed"
+        if self._admission is None:
+            return ""
+        certificate = self._admission.certificate
+        if certificate is None:
+            admitted = self._admit_key(user, self._admission.key.blob, self._since)
+        else:
+            admitted = self._admit_certificate(user, certificate, self._since)
+        if not isinstance(admitted, str):
+            return ""
+        return "your key was removed" if certificate is None else "your certificate is no longer good"
+
+    def _open_session(self, channel: str, asked: str = "") -> Session:
+        """Begin a session; what was asked is told where the key has an order of its own, which runs instead."""
         assert self.login is not None  # noqa: S101 (no channel opens before the login)
         visitors = self._visitors
         if visitors.sessions.count(self.login.user) >= visitors.dispatch.limits.sessions_per_user:
+            told = {"user": self.login.user, "source": self._address, "channel": channel}
+            visitors.audit.write("session.refused", **told, reason=BUSY, rule="limits.sessions_per_user")
             raise SlowDown(BUSY, "you have too many sessions open")
+        self._sessions, self.unused_since = self._sessions + 1, math.inf
         session = visitors.sessions.open(self.login, channel, visitors.clock.now(), self.end)
         visitors.audit.write(
             "session.opened",
@@ -191,14 +296,43 @@ class Visitor(asyncssh.SSHServer):
             source=self._address,
             channel=channel,
             session=session.number,
+            forced=self._admission.key.order if self._admission else "",
+            ignored=asked,
         )
         return session
 
     def _close_session(self, session: Session) -> None:
         visitors = self._visitors
         visitors.sessions.close(session)
+        self._sessions -= 1
+        if not self._sessions:
+            self.unused_since = asyncio.get_running_loop().time()
         visitors.audit.write("session.closed", user=session.login.user, session=session.number, orders=session.orders)
 
     def end(self, reason: str) -> None:
         """Close the connection with a reason; what a channel still has to say is sent first."""
         self.connection.disconnect(asyncssh.DISC_BY_APPLICATION, reason)
+
+
+def _certificate(blob: bytes) -> Certificate | str | None:
+    """Return the certificate in wire format, or what is wrong with it; or None for what is none, as a key is."""
+    kind = blob[4 : 4 + int.from_bytes(blob[:4], "big")].decode("ascii", "replace")
+    if kind not in CERTIFICATE_TYPES:
+        return None
+    try:
+        return read_certificate(blob)
+    except ValueError as error:
+        return f"no good certificate: {error}"
+
+
+def _facts(blob: bytes) -> dict[str, object]:
+    """Return what the audit log shall know of a key or certificate."""
+    certificate = _certificate(blob)
+    if isinstance(certificate, Certificate):
+        return {
+            "key": fingerprint(certificate.key),
+            "certificate": certificate.key_id[:_TOLD],
+            "serial": certificate.serial,
+            "authority": fingerprint(certificate.authority),
+        }
+    return {"key": fingerprint(blob)} if blob else {}

@@ -15,6 +15,7 @@ from asyncssh.packet import Boolean, SSHPacket, String, UInt32
 
 from sshhome.app import Site
 from sshhome.config import split_address
+from sshhome.reload import Reload
 from sshhome.server import Server
 
 #: Seconds any single condition is waited for before a test fails.
@@ -41,6 +42,7 @@ class Door(NamedTuple):
     site: Site
     address: str
     keys: Path
+    reload: Reload
 
     @property
     def port(self) -> int:
@@ -300,7 +302,8 @@ class Wire(asyncssh.SSHClientConnection):
             self.replies.put_nowait(Reply("disconnected", packet.get_string().decode()))
             self.abort()
         elif pkttype == 51:
-            self.replies.put_nowait(Reply("failure", packet.get_string().decode()))
+            methods = packet.get_string().decode()
+            self.replies.put_nowait(Reply("partial success" if packet.get_boolean() else "failure", methods))
         elif pkttype == 60:
             self.replies.put_nowait(Reply("this key would do"))
         else:

@@ -14,6 +14,7 @@ from sshhome import app
 from sshhome.clock import Clock
 from sshhome.password import hash_password
 from tests.client import Door
+from tests.process import Operator
 
 #: Tuesday, 2 June 2026, noon UTC.
 NOON = 1780401600.0
@@ -126,11 +127,17 @@ def site(tmp_path: Path, _built_site: Path) -> app.Site:
 
 
 @pytest.fixture
+def operator(tmp_path: Path) -> Operator:
+    """Return somebody who runs the program, and whose home directory is empty."""
+    return Operator(tmp_path / "operator")
+
+
+@pytest.fixture
 async def door(site: app.Site, clock: FixedClock, keys: Path) -> AsyncIterator[Door]:
     """Serve the site in this process, on a free port and with the clock standing still."""
-    async with app.running(site, ["127.0.0.1:0"], clock, NoChance()) as (server, addresses):
-        server.visitors.dispatch.house.confirm_within = 0.2
-        yield Door(server, site, addresses[0], keys)
+    async with app.running(site, ["127.0.0.1:0"], clock, NoChance()) as running:
+        running.server.visitors.dispatch.house.confirm_within = 0.2
+        yield Door(running.server, site, running.addresses[0], keys, running.reload)
 
 
 @pytest.fixture
@@ -142,9 +149,9 @@ def serve(site: app.Site, clock: FixedClock, keys: Path) -> Callable[..., contex
         room = "" if "[limits]" in more else ROOMY
         (site.path / "sshhome.toml").write_text(f"{more}\n{room}{CONFIG}")
         configured = app.Site(site.path)
-        async with app.running(configured, ["127.0.0.1:0"], clock, NoChance()) as (server, addresses):
-            server.visitors.dispatch.house.confirm_within = 0.2
-            yield Door(server, configured, addresses[0], keys)
+        async with app.running(configured, ["127.0.0.1:0"], clock, NoChance()) as running:
+            running.server.visitors.dispatch.house.confirm_within = 0.2
+            yield Door(running.server, configured, running.addresses[0], keys, running.reload)
 
     return serving
 

@@ -14,6 +14,7 @@ from typing import NamedTuple, cast
 import pytest
 
 from sshhome import app
+from sshhome.reload import Reload
 from sshhome.server import Server
 from tests.client import PATIENCE, Answer, Door, until
 
@@ -161,7 +162,7 @@ class Operator:
         async with self.starts("serve", "--listen", "127.0.0.1:0", *words, site=site) as process:
             said = await process.says(r"^listening on (\S+)$")
             # The server itself is in the other process; what asks for it does not work here.
-            yield Served(process, Door(cast("Server", None), app.Site(site), said[1], keys))
+            yield Served(process, Door(cast("Server", None), app.Site(site), said[1], keys, cast("Reload", None)))
 
 
 def lines(answer: Answer) -> list[str]:

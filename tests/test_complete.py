@@ -46,6 +46,7 @@ def offered(road: Road, user: str, before: str) -> list[str]:
         ("cleaner> unlock ", "", {"front_door"}, {"side_door"}),
         ("admin> dim desk ", "", {"50", "100"}, {"kitchen"}),
         ("admin> dim desk 50 ", "", set(), {"50"}),
+        ("admin> ban add 10.0.0.1 --f", "--f", {"--for"}, {"--for-", "--json"}),
         ("admin> color desk ", "", {"red", '"warm white"'}, {"warm white"}),
         ("admin> set climate.living ", "", {"21", "heat"}, {"locked"}),
         ("admin> set climate.living.mode ", "", {"heat"}, {"21"}),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sshhome.config import NOT_YET, Config, load, parse, show, split_address, timezone
+from sshhome.config import NOT_YET, Config, Startups, load, parse, show, split_address, timezone
 from sshhome.errors import SiteError
 
 #: What the contract promises (DESIGN sections 2 and 5), as `sshhome check` shows it.
@@ -39,6 +39,10 @@ bans.factor = 2
 bans.longest = 1 d
 bans.never = []
 crypto.profile = "compat"
+certificates.authorities = []
+certificates.revoked_serials = []
+certificates.revoked_key_ids = []
+certificates.revoked_keys = []
 house.name = "house"
 house.timezone = ""
 backend = [{"kind":"simulated"}]
@@ -54,8 +58,12 @@ CONTRACT = {
     *("limits.bad_order", "bans.max_failures", "bans.window", "bans.first", "bans.factor", "bans.longest"),
     *("bans.never", "backend"),
 }
-#: What the machine itself can bear, and what is worth telling its owner.
-BEYOND = {"limits.memory", "limits.files", "limits.alert_refusals"}
+#: What the machine itself can bear, what is worth telling its owner, and whose certificates are good.
+BEYOND = {
+    *("limits.memory", "limits.files", "limits.alert_refusals"),
+    *("certificates.authorities", "certificates.revoked_serials"),
+    *("certificates.revoked_key_ids", "certificates.revoked_keys"),
+}
 
 WHOLE = """
 listen = ["0.0.0.0:22", "[::]:22"]
@@ -92,7 +100,7 @@ def test_defaults_are_the_contracts(tmp_path: Path) -> None:
 
 
 def test_every_key_of_the_contract_is_known() -> None:
-    """The keys that are obeyed and those refused as not done yet are together those of the contract, and three more."""
+    """The keys that are obeyed and those refused as not done yet are together the contract's, and those beyond."""
     assert {line.partition(" = ")[0] for line in DEFAULTS.splitlines()} | NOT_YET == CONTRACT | BEYOND
 
 
@@ -121,6 +129,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
         ("[bans]\nmax_failure = 1", "bans.max_failure", "bans.max_failures"),
         ('[crypto]\nprofil = "strict"', "crypto.profil", "crypto.profile"),
         ('[house]\ntime_zone = "UTC"', "house.time_zone", "house.timezone"),
+        ("[certificates]\nauthority = []", "certificates.authority", "certificates.authorities"),
         ('[[backends]]\nkind = "simulated"', "backends", "backend"),
         ('[roles.cleaner]\ngrant = ["read"]', "roles.cleaner.grant", "roles.cleaner.grants"),
     ],
@@ -163,6 +172,29 @@ def test_keys_that_are_not_done_yet_are_refused(key: str) -> None:
         ("[limits]\norder_line = true", "limits.order_line"),
         ("[limits]\norder_line = 0", "limits.order_line"),
         ('[limits]\nbad_order = "kill"', "limits.bad_order"),
+        ("[limits]\nstartups = 10", "limits.startups"),
+        ('[limits]\nstartups = ""', "limits.startups"),
+        ('[limits]\nstartups = "10"', "limits.startups"),
+        ('[limits]\nstartups = "10:30"', "limits.startups"),
+        ('[limits]\nstartups = "10:30:100:5"', "limits.startups"),
+        ('[limits]\nstartups = "100:30:10"', "limits.startups"),
+        ('[limits]\nstartups = "0:30:100"', "limits.startups"),
+        ('[limits]\nstartups = "10:101:100"', "limits.startups"),
+        ('[limits]\nstartups = "10:-1:100"', "limits.startups"),
+        ('[limits]\nstartups = "10:3.5:100"', "limits.startups"),
+        ('[limits]\nstartups = " 10:30:100"', "limits.startups"),
+        ('[limits]\nstartups = "10:٣٠:100"', "limits.startups"),
+        (f"[limits]\nstartups = '10:30:{'1' * 5000}'", "limits.startups"),
+        ("[limits]\nmemory = 1.01", "limits.memory"),
+        ("[limits]\nmemory = 0", "limits.memory"),
+        ("[limits]\nmemory = nan", "limits.memory"),
+        ('[limits]\nmemory = "50%"', "limits.memory"),
+        ("[limits]\nfiles = 2", "limits.files"),
+        ("[limits]\nfiles = -0.5", "limits.files"),
+        ("[limits]\nfiles = nan", "limits.files"),
+        ("[limits]\nfiles = inf", "limits.files"),
+        ("[limits]\nalert_refusals = 0", "limits.alert_refusals"),
+        ("[limits]\nalert_refusals = 1.5", "limits.alert_refusals"),
         ("[bans]\nmax_failures = 0", "bans.max_failures"),
         ("[bans]\nfactor = 0.5", "bans.factor"),
         ("[bans]\nfactor = nan", "bans.factor"),
@@ -174,6 +206,12 @@ def test_keys_that_are_not_done_yet_are_refused(key: str) -> None:
         ('[bans]\nnever = ["10.0.0.1/8"]', "bans.never"),
         ('[bans]\nnever = "10.0.0.0/8"', "bans.never"),
         ('[crypto]\nprofile = "weak"', "crypto.profile"),
+        ('[certificates]\nauthorities = "x"', "certificates.authorities"),
+        ('[certificates]\nauthorities = ["x"]', "certificates.authorities, line 1"),
+        ("[certificates]\nrevoked_serials = [0]", "certificates.revoked_serials"),
+        ('[certificates]\nrevoked_serials = ["7"]', "certificates.revoked_serials"),
+        ('[certificates]\nrevoked_key_ids = [""]', "certificates.revoked_key_ids"),
+        ('[certificates]\nrevoked_keys = ["x"]', "certificates.revoked_keys"),
         ("[house]\nname = 5", "house.name"),
         ('[house]\ntimezone = "Mars/Base"', "house.timezone"),
         ('[house]\ntimezone = "../../etc/passwd"', "house.timezone"),
@@ -214,6 +252,36 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 def test_addresses(address: str, host: str, port: int) -> None:
     """An address is host and port, an IPv6 one in brackets."""
     assert split_address(address) == (host, port)
+
+
+@pytest.mark.parametrize(
+    ("text", "begin", "percent", "full"),
+    [("10:30:100", 10, 30, 100), ("5:0:5", 5, 0, 5), ("1:100:1", 1, 100, 1), ("010:030:0100", 10, 30, 100)],
+)
+def test_startups(text: str, begin: int, percent: int, full: int) -> None:
+    """Startups are three numbers between colons, and are shown as they were written."""
+    config = parse(f'[limits]\nstartups = "{text}"')
+    startups = config.limits.startups
+    assert (startups.begin, startups.percent, startups.full) == (begin, percent, full)
+    assert f'limits.startups = "{text}"' in show(config)
+
+
+@given(st.text("0123456789:-٣. ", max_size=12))
+def test_any_startups_are_sound_or_refused(text: str) -> None:
+    """Whatever is written, the three numbers are in their bounds and in their order, or it is refused."""
+    try:
+        startups = Startups(text)
+    except ValueError:
+        return
+    assert 1 <= startups.begin <= startups.full
+    assert 0 <= startups.percent <= 100
+    assert startups == text
+
+
+def test_shares_may_be_the_whole() -> None:
+    """A share of 1, written as a whole number too, is all there is: nothing is ever too much."""
+    limits = parse("[limits]\nmemory = 1\nfiles = 1.0").limits
+    assert (limits.memory, limits.files) == (1, 1)
 
 
 @pytest.mark.parametrize("zone", ["CET-1CEST,M3.5.0,M10.5.0/3", ":Europe/Berlin", "/etc/localtime", "nonsense", ":"])

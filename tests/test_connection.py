@@ -18,7 +18,8 @@ from sshhome import connection as module
 from sshhome.algorithms import ALGORITHMS
 from sshhome.channels import SessionChannel
 from sshhome.connection import Channel, Connection
-from tests.client import Door, RawChannel, Reply, ask, until
+from tests.client import PATIENCE, Door, RawChannel, Reply, Wire, ask, until
+from tests.loop import advance, turns
 
 Serve = Callable[..., AbstractAsyncContextManager[Door]]
 
@@ -93,14 +94,162 @@ async def test_bytes_before_the_login_are_budgeted(door: Door) -> None:
     writer.close()
 
 
-async def test_a_silent_client_is_cut(serve: Serve) -> None:
-    """A connection that has not logged in when the grace time ends is closed."""
-    async with serve('[limits]\nlogin_grace = "200ms"') as door:
+TOO_LONG = (1, asyncssh.DISC_BY_APPLICATION, "login took too long")
+
+
+async def in_plain(reader: asyncio.StreamReader) -> tuple[int, int, str]:
+    """Return the last packet that a server sends before any encryption, which is a disconnect."""
+    async with asyncio.timeout(PATIENCE):
+        version, _, packets = (await reader.read(-1)).partition(b"\r\n")
+    assert version == b"SSH-2.0-sshhome"
+    packet = SSHPacket(b"")
+    while packets:
+        size = 4 + int.from_bytes(packets[:4], "big")
+        packet, packets = SSHPacket(packets[5 : size - packets[4]]), packets[size:]
+    kind, code, reason, language = packet.get_byte(), packet.get_uint32(), packet.get_string(), packet.get_string()
+    packet.check_end()
+    assert language == b"en-US"
+    return kind, code, reason.decode()
+
+
+@pytest.mark.parametrize("sent", [b"", b"SSH-2.0-slow\r\n"], ids=["nothing", "a version"])
+async def test_a_silent_client_is_told_and_cut(door: Door, sent: bytes) -> None:
+    """A connection that has not logged in thirty seconds after it was accepted is closed, with a word."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    await until(lambda: door.server.visitors)
+    ours = server_side(door)
+    writer.write(sent)
+    await until(lambda: ours._preauth_bytes == len(sent))
+    advance(29)
+    await turns()
+    assert list(door.server.visitors)
+    advance(1)
+    assert await in_plain(reader) == TOO_LONG
+    assert ours.grace_exceeded
+    await until(lambda: not door.server.visitors)
+    assert not door.server.door.waiting
+    assert not door.server.door.sources
+    writer.close()
+
+
+async def test_a_client_that_sends_a_byte_now_and_then_is_cut_as_soon(door: Door) -> None:
+    """The time to log in runs from accept, whatever trickles in meanwhile."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    await until(lambda: door.server.visitors)
+    ours = server_side(door)
+    for number, char in enumerate(b"SSH-2.0-slow and slower and slow"[:29], 1):
+        writer.write(bytes([char]))
+        await until(lambda number=number: ours._preauth_bytes == number)  # type: ignore[misc]  # (bound at once)
+        advance(1)
+    await turns()
+    assert not ours.grace_exceeded
+    advance(1)
+    assert await in_plain(reader) == TOO_LONG
+    writer.close()
+
+
+async def test_a_client_that_is_slow_to_exchange_keys_is_cut_as_soon(door: Door) -> None:
+    """The time to log in ends in the middle of a key exchange too."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    writer.write(b"SSH-2.0-slow\r\n")
+    await reader.readuntil(b"\r\n")
+    # What the server offers is as good an offer of the client's.
+    offer = await reader.readexactly(4)
+    offer += await reader.readexactly(int.from_bytes(offer, "big"))
+    writer.write(offer)
+    ours = server_side(door)
+    await until(lambda: ours._kex)
+    advance(30)
+    heard = await reader.read(-1)
+    packet = SSHPacket(heard[5:])
+    assert (packet.get_byte(), packet.get_uint32(), packet.get_string().decode()) == TOO_LONG
+    writer.close()
+
+
+async def test_a_client_that_never_proves_who_it_is_is_cut_as_soon(door: Door) -> None:
+    """Asking about keys, and a wrong password, prolong nothing."""
+    async with door.wire() as wire:
+        ours = server_side(door)
+        for _ in range(20):
+            wire.ask_key("home", door.key("home"))
+            assert (await wire.reply()).kind == "this key would do"
+            advance(1)
+        wire.ask_password("home", "wrong horse")
+        assert (await wire.reply()).kind == "failure"
+        advance(9)
+        await turns()
+        assert list(door.server.visitors)
+        advance(1)
+        assert await wire.reply() == Reply("disconnected", "login took too long")
+    assert ours.grace_exceeded
+    assert not door.audit("login.ok")
+
+
+async def test_who_has_logged_in_has_time(door: Door) -> None:
+    """The time to log in binds nobody who did."""
+    async with door.connect("home") as connection:
+        ours = server_side(door)
+        advance(30)
+        await turns()
+        assert (await ask(connection, "echo still here")).out == "still here\n"
+        assert not ours.grace_exceeded
+
+
+async def test_the_time_to_log_in_is_the_configured_one(serve: Serve) -> None:
+    """`login_grace` is how long a login may take."""
+    async with serve('[limits]\nlogin_grace = "2m"') as door:
         reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
         await until(lambda: door.server.visitors)
-        await reader.read()
-        assert not door.server.visitors
+        advance(119)
+        await turns()
+        assert not server_side(door).grace_exceeded
+        advance(1)
+        assert await in_plain(reader) == TOO_LONG
         writer.close()
+
+
+# -- key exchanges ----------------------------------------------------------------------------------------------------
+
+
+async def exchange_keys(wire: Wire) -> None:
+    """Exchange keys anew, unless the connection ends over it."""
+    wire._send_kexinit()
+    wire._kexinit_sent = True
+    await until(lambda: wire._kex_complete or not wire._transport)
+
+
+async def test_key_exchanges_are_limited(door: Door) -> None:
+    """A connection may exchange keys ten times in a minute, the first time included; then it is hung up on."""
+    async with door.wire() as wire:
+        await wire.log_in("home", door.key("home"))
+        for _ in range(9):
+            await exchange_keys(wire)
+        assert (await ask(wire, "echo still here")).out == "still here\n"
+        await exchange_keys(wire)
+        assert await wire.reply() == Reply("disconnected", "too many key exchanges")
+    await until(lambda: not door.server.visitors)
+
+
+async def test_key_exchanges_before_the_login_are_limited_too(door: Door) -> None:
+    """Who has not logged in cannot make the server work without end either."""
+    async with door.wire() as wire:
+        for _ in range(10):
+            await exchange_keys(wire)
+        assert await wire.reply() == Reply("disconnected", "too many key exchanges")
+    assert not door.server.door.waiting
+
+
+async def test_key_exchanges_now_and_then_are_as_many_as_it_takes(door: Door) -> None:
+    """A connection that lives long exchanges keys as often as it should."""
+    async with door.wire() as wire:
+        await wire.log_in("home", door.key("home"))
+        for _ in range(30):
+            advance(61 / 9)
+            await exchange_keys(wire)
+        assert (await ask(wire, "echo still here")).out == "still here\n"
+
+
+# -- who offers what --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -295,11 +444,16 @@ METHODS: dict[type, dict[str, str]] = {
         "_send_kexinit": "",
         "_get_extra_kex_algs": "",
         "add_channel": "chan",
-        "remove_channel": "recv_chan",
         "_login_timer_callback": "",
         "create_server_channel": "encoding errors window max_pktsize",
         "_update_recv_pktlen": "max_pktsize",
         "reload_config": "",
+        "_process_userauth_request": "_pkttype _pktid packet",
+        "public_key_auth_supported": "",
+        "password_auth_supported": "",
+        "kbdint_auth_supported": "",
+        "get_kbdint_challenge": "username lang submethods",
+        "validate_kbdint_response": "username responses",
         "validate_password": "username password",
         "validate_public_key": "username key_data msg signature",
         "send_userauth_success": "",
@@ -322,6 +476,7 @@ ATTRIBUTES: dict[type, set[str]] = {
         *("_allow_pty", "_auth_complete", "_channels", "_deferred_packets", "_encoding", "_errors", "_inpbuf"),
         *("_line_echo", "_line_editor", "_line_history", "_loop", "_max_line_length", "_max_pktsize", "_transport"),
         *("_client_version", "_login_timer", "_kex_algs", "_mac_algs", "_username", "_window"),
+        "_session_id",
     },
     asyncssh.SSHServerChannel: {"_conn", "_env", "_recv_state", "_send_chan", "_send_state"},
 }

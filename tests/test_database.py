@@ -97,6 +97,30 @@ async def test_a_job_after_the_close_does_not_hang(tmp_path: Path) -> None:
     assert late.exception() is not None
 
 
+async def test_the_version_changes_with_what_others_do(tmp_path: Path) -> None:
+    """Another connection's commit makes the version another one; the own, and what changes nothing, do not."""
+    database = await Database.open(tmp_path / "test.db", MIGRATIONS)
+    other = await Database.open(tmp_path / "test.db", MIGRATIONS)
+    before = await database.version()
+    await database.run(add("own"))
+    await names(other)
+    assert await database.version() == before
+    await other.run(add("other"))
+    assert await database.version() != before
+    await other.close()
+    await database.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        await database.version()
+
+
+async def test_two_who_open_at_once(tmp_path: Path) -> None:
+    """Several processes may make the file at the same time: each migration is done once, and nobody fails."""
+    opening = (Database.open(tmp_path / "test.db", MIGRATIONS) for _ in range(8))
+    for database in await asyncio.gather(*opening):
+        await database.close()
+    assert read(tmp_path / "test.db", "PRAGMA user_version") == [(len(MIGRATIONS),)]
+
+
 @pytest.mark.parametrize("version", range(len(MIGRATIONS) + 1))
 async def test_migrations_from_every_version(tmp_path: Path, version: int) -> None:
     """A file of any earlier version is brought to the last one with what it holds, and is its owner's alone."""

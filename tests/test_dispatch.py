@@ -177,6 +177,8 @@ async def road(build: Build) -> AsyncIterator[Road]:
 ARGUMENTS: Mapping[str, Sequence[str]] = {
     "activate": ["<evening>", "<goodnight>"],
     "arm": ["", "night <house>"],
+    "ban add": ["198.51.100.7"],
+    "ban explain": [ATTACKER],
     "ban lift": [ATTACKER],
     "ban list": [""],
     "close": ["<cover.living>", "<cover.garage>"],
@@ -751,7 +753,7 @@ async def test_unknown_orders_may_cost_more(build: Build, how: str, banned: bool
         ("admin", "lihgt kitchen", "did you mean list?"),
         ("admin", "unlokc front_door", "did you mean unlock"),
         ("guest", "unlokc front_door", "`help` lists yours"),
-        ("admin", "ban", "did you mean ban lift or ban list?"),
+        ("admin", "ban", "did you mean ban add or ban explain or ban lift or ban list?"),
         ("guest", "ban", "`help` lists yours"),
         ("admin", "''", "`help` lists yours"),
         ("admin", "x" * 4000, "`help` lists yours"),
@@ -764,6 +766,102 @@ async def test_unknown_orders_name_the_nearest(road: Road, user: str, line: str,
     assert outcome.error is not None
     assert outcome.error.hint.startswith(hint)
     assert len(outcome.error.message) < 120
+
+
+# -- the rate ---------------------------------------------------------------------------------------------------------
+
+
+#: Three orders at once, then one in ten seconds.
+SLOW = Limits(orders_per_minute=6, order_burst=3)
+
+
+async def test_orders_have_a_rate(build: Build, clock: FixedClock) -> None:
+    """After a burst an order is status 75 with how long to wait, in JSON too, and after that wait one is run again."""
+    async with build(limits=SLOW) as road:
+        assert [(await road.one("guest", "on kitchen")).status for _ in range(4)] == [0, 0, 0, 75]
+        assert len(road.backend.applied) == 3
+        text = "6 orders a minute, no more"
+        assert said(await road.one("guest", "echo x")) == ("", f"error: {text} (try again in 10 s)\n")
+        clock.advance(0.5)
+        out, err = said(await road.one("guest", "list --json"))
+        told = {"code": "slow_down", "message": text, "hint": "try again in 10 s"}
+        assert (out, json.loads(err)) == ("", {"error": told})
+        clock.advance(9.4)
+        assert said(await road.one("guest", "echo x"))[1].endswith("(try again in 1 s)\n")
+        clock.advance(0.1)
+        assert [(await road.one("guest", "echo x")).status for _ in range(2)] == [0, 75]
+
+
+async def test_a_rate_is_a_user_s_in_all_their_sessions(build: Build, clock: FixedClock) -> None:
+    """Orders of one user add up over channels and connections, and keep no other user from giving any."""
+    async with build(limits=SLOW) as road:
+        sessions = [
+            road.dispatch.sessions.open(Login("guest", source, "publickey"), channel, clock.now(), road.ended.append)
+            for source, channel in (("127.0.0.1", "shell"), ("127.0.0.1", "batch"), ("127.0.0.2", "exec"))
+        ]
+        for session in sessions:
+            assert (await road.dispatch.run(session, [Word("whoami")])).status == 0
+        for session in sessions:
+            assert (await road.dispatch.run(session, [Word("whoami")])).status == 75
+            road.dispatch.sessions.close(session)
+        assert [(await road.one("guest", "whoami")).status, (await road.one("admin", "whoami")).status] == [75, 0]
+        assert [session.running for session in sessions] == [0, 0, 0]
+
+
+async def test_an_order_too_fast_ends_its_line(build: Build) -> None:
+    """The order of a line that comes too fast is a failure like others: it ends the line, unless that keeps going."""
+    async with build(limits=SLOW) as road:
+        line = "; ".join(["echo x"] * 6)
+        assert [outcome.status for outcome in await road.give("guest", line)] == [0, 0, 0, 75]
+        assert [outcome.status for outcome in await road.give("guest", f"{line} --keep-going")] == [75] * 6
+
+
+@pytest.mark.parametrize("line", ["reboot", "on nosuch", "unlock front_door", "on", "on 'x", "x" * 5000], ids=len)
+async def test_orders_that_come_to_nothing_count_too(build: Build, line: str) -> None:
+    """What is unknown, badly written, too long or not permitted is an order: guessing has the same rate as giving."""
+    async with build(limits=SLOW) as road:
+        for _ in range(3):
+            assert (await road.one("guest", line)).status in {64, 77, 127}
+        assert (await road.one("guest", "whoami")).status == 75
+
+
+async def test_an_order_too_fast_is_audited(build: Build) -> None:
+    """What was not done for its haste is written down: who, which order, and that it was refused."""
+    async with build(limits=SLOW) as road:
+        for _ in range(4):
+            await road.one("guest", "on kitchen")
+        events = road.audit()
+        assert [event["event"] for event in events] == ["order.done"] * 3 + ["order.refused"]
+        told = {name: events[3][name] for name in ("user", "order", "status", "code", "message")}
+        assert told == {
+            "user": "guest",
+            "order": "on kitchen",
+            "status": 75,
+            "code": "slow_down",
+            "message": "6 orders a minute, no more",
+        }
+
+
+async def test_haste_is_no_bad_order(build: Build) -> None:
+    """An order that came too fast neither closes a session nor counts as an unknown one, whatever it was."""
+    async with build(limits=msgspec.structs.replace(SLOW, bad_order="ban")) as road:
+        session = road.session("guest", ATTACKER)
+        for _ in range(3):
+            await road.dispatch.run(session, [Word("whoami")])
+        for _ in range(2 * MAX_BAD_ORDERS):
+            assert (await road.dispatch.run(session, [Word("reboot")])).status == 75
+        assert not session.leaving
+        assert road.dispatch.bans.find(ATTACKER) is None
+
+
+async def test_other_limits_have_another_rate(build: Build) -> None:
+    """A rate that is configured anew binds from the next order on."""
+    async with build(limits=SLOW) as road:
+        for _ in range(4):
+            await road.one("guest", "whoami")
+        road.dispatch.configure(Limits(orders_per_minute=60, order_burst=2))
+        assert [(await road.one("guest", "whoami")).status for _ in range(3)] == [0, 0, 75]
+        assert said(await road.one("guest", "whoami"))[1] == "error: 60 orders a minute, no more (try again in 1 s)\n"
 
 
 # -- what goes wrong --------------------------------------------------------------------------------------------------

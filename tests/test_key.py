@@ -23,6 +23,16 @@ def blob(*fields: bytes) -> str:
 KIND = "ssh-ed25519"
 BASE64 = blob(KIND.encode(), bytes(range(32)))
 LINE = f"{KIND} {BASE64} anna@laptop"
+FIDO_KIND = "sk-ssh-ed25519@openssh.com"
+FIDO = f"{FIDO_KIND} {blob(FIDO_KIND.encode(), bytes(range(32)), b'ssh:')} anna@token"
+#: Every option there is, well written.
+OPTIONS = (
+    'from="10.0.0.0/8"',
+    'expiry-time="20270101"',
+    'command="on kitchen"',
+    'principals="anna"',
+    *("restrict", "no-pty", "cert-authority", "verify-required", "no-touch-required"),
+)
 
 
 def rsa(bits: int) -> str:
@@ -47,6 +57,8 @@ def test_rsa_keys_of_2048_bits_and_more() -> None:
     assert parse_key(rsa(2048)).kind == "ssh-rsa"
     with pytest.raises(SiteError, match="2048 bits"):
         parse_key(rsa(1024))
+    with pytest.raises(SiteError, match="2048 bits"):
+        parse_key("ssh-rsa " + blob(b"ssh-rsa", b"\x01\x00\x01", b"\xff" + b"\x00" * 256))
 
 
 @pytest.mark.parametrize(
@@ -77,17 +89,9 @@ def test_lines_that_are_no_key(line: str) -> None:
 @pytest.mark.parametrize(
     "option",
     [
-        *(
-            "command",
-            "environment",
-            "permitopen",
-            "permitlisten",
-            "port-forwarding",
-            "agent-forwarding",
-            "x11-forwarding",
-        ),
-        *("no-port-forwarding", "no-agent-forwarding", "tunnel", "principals", "cert-authority", "verify-required"),
-        *("no-touch-required", "no-user-rc", "pty", "nosuch"),
+        *("environment", "permitopen", "permitlisten", "tunnel", "user-rc", "pty", "nosuch", "frm"),
+        *("port-forwarding", "agent-forwarding", "x11-forwarding"),
+        *("no-port-forwarding", "no-agent-forwarding", "no-x11-forwarding", "no-user-rc"),
     ],
 )
 @pytest.mark.parametrize("value", ["", '="x"'])
@@ -99,32 +103,46 @@ def test_unknown_options_refuse_the_line(option: str, value: str) -> None:
         parse_key(f'restrict,{option}{value},from="10.0.0.0/8" {LINE}')
 
 
+@pytest.mark.parametrize("option", ["from", "expiry-time", "command", "principals"])
+def test_options_that_need_a_value(option: str) -> None:
+    """An option that has a value is refused without one, and with an empty one."""
+    for written in (option, f'{option}=""', f'{option}=" "'):
+        with pytest.raises(SiteError, match=f"'{option}'"):
+            parse_key(f"cert-authority,{written} {LINE}")
+
+
+@pytest.mark.parametrize("option", ["restrict", "no-pty", "cert-authority", "verify-required", "no-touch-required"])
+@pytest.mark.parametrize("value", ['=""', '="yes"'])
+def test_options_that_have_no_value(option: str, value: str) -> None:
+    """An option that is on or off is refused with a value, an empty one too."""
+    with pytest.raises(SiteError, match=f"'{option}' has no value"):
+        parse_key(f"{option}{value} {FIDO}")
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_options_stand_once(options: str) -> None:
+    """The same option twice refuses the line, also when it is written differently."""
+    name = options.partition("=")[0]
+    for again in (options, options.replace(name, name.upper())):
+        with pytest.raises(SiteError, match="stands twice"):
+            parse_key(f"{options},{again} {FIDO}")
+
+
 @pytest.mark.parametrize(
     "options",
     [
-        *(
-            "from",
-            "from=",
-            "from=10.0.0.0/8",
-            'from=""',
-            'from="*.example.org"',
-            'from="!10.0.0.1"',
-            'from="10.0.0.1/8"',
-        ),
-        *(
-            'from="10.0.0.0/8',
-            'from="10.0.0.0/8",',
-            ",restrict",
-            "restrict,,no-pty",
-            'restrict="yes"',
-            "restrict,restrict",
-        ),
-        *('from="10.0.0.0/8",FROM="::/0"', "expiry-time", 'expiry-time=""', 'expiry-time="tomorrow"'),
-        *('expiry-time="20271301"', 'expiry-time="2027"', 'expiry-time="\uff12\uff10\uff12\uff170101"', "restrict "),
+        *("from=10.0.0.0/8", 'from="*.example.org"', 'from="!10.0.0.1"', 'from="10.0.0.1/8"', 'from="10.0.0.0/8,"'),
+        *('from="!!10.0.0.1,::/0"', 'from="10.0.0.0/8', 'from="10.0.0.0/8",', 'from="10.0.0.0/8"no-pty'),
+        *(",restrict", "restrict,,no-pty", "restrict no-pty", "restrict=", "restrict ", "=", "no_pty"),
+        *('expiry-time="tomorrow"', 'expiry-time="20271301"', 'expiry-time="2027"', 'expiry-time="20270101z"'),
+        'expiry-time="\uff12\uff10\uff12\uff170101"',
+        *('command="on \'kitchen"', 'command=";"', 'command="on kitchen\\"', "command=on"),
+        *('principals="anna"', 'cert-authority,principals="anna,,bob"', 'cert-authority,principals=","'),
+        *("verify-required", "no-touch-required"),
     ],
 )
 def test_options_that_are_not_understood(options: str) -> None:
-    """A badly written option, a name or pattern in `from`, and an option given twice refuse the line."""
+    """An option that is badly written, or that this line cannot keep, refuses the line."""
     with pytest.raises(SiteError):
         parse_key(f"{options} {LINE}" if options != "restrict " else options)
 
@@ -146,10 +164,16 @@ def test_restricted_keys_get_no_terminal(options: str) -> None:
         ("2001:db8::/32", "2001:db8::1", True),
         ("2001:db8::/32", "192.168.7.1", False),
         ("fe80::/10", "fe80::1%eth0", True),
+        ("192.168.0.0/16,!192.168.7.1", "192.168.7.1", False),
+        ("!192.168.7.1,192.168.0.0/16", "192.168.7.1", False),
+        ("!192.168.7.0/24 , 192.168.7.1", "192.168.7.1", False),
+        ("!192.168.7.1,192.168.0.0/16", "192.168.7.2", True),
+        ("!192.168.7.1,192.168.0.0/16", "10.0.0.1", False),
+        ("!::/0,0.0.0.0/0", "2001:db8::1", False),
     ],
 )
 def test_from_admits_its_networks_alone(networks: str, source: str, admitted: bool) -> None:  # noqa: FBT001 (a column)
-    """`from` admits the addresses in its networks and no other."""
+    """`from` admits the addresses in its networks and no other; one that is barred by `!` wherever it stands is not."""
     key = parse_key(f'from="{networks}" {LINE}')
     assert key.admits(source, 0.0) is admitted
     assert parse_key(LINE).admits(source, 0.0)
@@ -164,14 +188,41 @@ def test_expiry_is_a_moment_in_utc(time: str) -> None:
     assert not key.admits("127.0.0.1", NEW_YEAR)
 
 
+@pytest.mark.parametrize("order", ["on kitchen", "AAAA is no key", 'echo "a, b"; off all', "show --json"])
+def test_a_command_is_the_only_order(order: str) -> None:
+    """`command` is a line of orders, quotes and all, that runs instead of what is asked."""
+    written = order.replace('"', '\\"')
+    assert parse_key(f'command="{written}" {LINE}').order == order
+    assert parse_key(f'COMMAND="{written}",no-pty {LINE}').order == order
+    assert not parse_key(LINE).order
+
+
+def test_authorities() -> None:
+    """`cert-authority` makes a line trust certificates, for its `principals` if it names any."""
+    assert not parse_key(LINE).authority
+    plain = parse_key(f"cert-authority {LINE}")
+    assert (plain.authority, plain.principals) == (True, ())
+    named = parse_key(f'cert-authority,principals="anna, role:x" {LINE}')
+    assert (named.authority, named.principals) == (True, ("anna", "role:x"))
+
+
+def test_fido_keys() -> None:
+    """A key in a device asks for a touch unless its line says otherwise, and for who touches if its line says so."""
+    assert (parse_key(FIDO).touch, parse_key(FIDO).verify) == (True, False)
+    assert not parse_key(f"no-touch-required {FIDO}").touch
+    assert parse_key(f"verify-required {FIDO}").verify
+    both = parse_key(f"no-touch-required,verify-required,cert-authority {LINE}")
+    assert (both.touch, both.verify) == (False, True)
+
+
 def test_options_hold_together() -> None:
-    """Several options of one line all hold."""
-    key = parse_key(f'from="10.0.0.0/8",expiry-time="20270101",no-pty {LINE}')
+    """Several options of one line all hold, in any case and order."""
+    key = parse_key(f"{','.join(option.upper() for option in OPTIONS[:2])},{','.join(OPTIONS[2:])} {FIDO}")
     assert key.admits("10.1.1.1", NEW_YEAR - 1)
     assert not key.admits("11.1.1.1", NEW_YEAR - 1)
     assert not key.admits("10.1.1.1", NEW_YEAR)
-    assert not key.pty
-    assert key.comment == "anna@laptop"
+    assert (key.kind, key.comment, key.order, key.principals) == (FIDO_KIND, "anna@token", "on kitchen", ("anna",))
+    assert (key.pty, key.authority, key.verify, key.touch) == (False, True, True, False)
 
 
 def test_key_types_are_those_that_can_sign() -> None:
@@ -185,6 +236,7 @@ def test_key_types_are_those_that_can_sign() -> None:
 @given(
     st.text(st.characters())
     | st.builds(lambda options: f"{options} {LINE}", st.text(st.sampled_from('from="10./8,\\ restict-pyx')))
+    | st.builds(lambda options: f"{','.join(options)} {FIDO}", st.lists(st.sampled_from(OPTIONS) | st.text()))
     | st.builds(lambda body: f"{KIND} {base64.b64encode(body).decode()}", st.binary(max_size=80))
 )
 def test_any_line_is_a_key_or_a_site_error(line: str) -> None:

@@ -202,6 +202,14 @@ async def road(registry: Registry, tmp_path: Path, clock: FixedClock) -> AsyncIt
         """
         return f"{name} {since_when} {loud}"
 
+    @order("keyword", needs=Privilege.READ, says=str, registry=registry)
+    async def keyword(ctx: Context, *, for_: int = 0) -> str:
+        """Tell.
+
+        for_: how long
+        """
+        return str(for_)
+
     @order("rest", needs=Privilege.READ, says=str, registry=registry)
     async def rest(ctx: Context, name: str, text: Line) -> str:
         """Tell.
@@ -254,6 +262,7 @@ async def road(registry: Registry, tmp_path: Path, clock: FixedClock) -> AsyncIt
         ("options -- --loud", "--loud 0 False"),
         ("options '--loud'", "--loud 0 False"),
         ("options --since-when '7'", " 7 False"),
+        ("keyword --for 7", "7"),
         ("rest a b  'c  d' e", "a: b c  d e"),
         ("rest a -- --json b", "a: --json b"),
         ("dim desk", "desk 50"),
@@ -285,6 +294,8 @@ async def test_arguments(road: Road, line: str, answer: str) -> None:
         ("options --since-when x", "'x' is not a whole number", ""),
         ("options --since_when 5", "'options' has no option '--since_when'", None),
         ("options --loud=false", None, None),
+        ("keyword --for", "option '--for' needs a value", "usage: keyword [--for FOR]"),
+        ("keyword --for_ 7", "'keyword' has no option '--for_'", None),
         ("rest a", "'rest' needs TEXT, the rest", "usage: rest NAME TEXT…"),
         ("dim desk 101", "brightness must be 0 to 100 %", ""),
         ("count desk lamp", "one word too many: 'lamp'", "usage: count [TARGET]"),

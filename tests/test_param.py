@@ -12,7 +12,7 @@ from sshhome import param
 from sshhome.backends.simulated import family_house
 from sshhome.device import Device
 from sshhome.errors import BadArguments
-from sshhome.param import Choice, Devices, Named, Number, ParamType, Scope, Suggestion, Text, type_of
+from sshhome.param import Choice, Devices, Duration, Named, Number, ParamType, Scope, Suggestion, Text, type_of
 from sshhome.target import Index, Match
 
 HOUSE = {device.id: device for device in family_house()}
@@ -43,6 +43,7 @@ def offered(kind: ParamType, scope: Scope) -> list[str]:
         (bool, Choice),
         (Literal["home", "away"], Choice),
         (param.UserName, Named),
+        (param.Seconds, Duration),
         (param.Switchable, Devices),
         (Annotated[int, "words", Number()], Number),
     ],
@@ -68,6 +69,7 @@ def test_annotations_that_say_nothing(annotation: object) -> None:
         (type_of(int), SCOPE, "007", 7),
         (type_of(Literal["home", "away"]), SCOPE, "AWAY", "away"),
         (type_of(param.UserName), SCOPE, "nobody", "nobody"),
+        (type_of(param.Seconds), SCOPE, "1h30m", 5400.0),
         (type_of(param.Brightness), on("light.desk", brightness=40), "+10", 50),
         (type_of(param.Position), on("cover.living"), "closed", 0),
         (type_of(param.NewState), on("climate.living"), "21.5", {"target_temperature": 21.5}),
@@ -96,6 +98,7 @@ def test_text_becomes_a_value(kind: ParamType, scope: Scope, text: str, value: o
         (type_of(int), SCOPE, "1" * 10),
         (type_of(int), SCOPE, ""),
         (type_of(Literal["home", "away"]), SCOPE, "night"),
+        (type_of(param.Seconds), SCOPE, "1"),
         (type_of(param.Brightness), on("light.desk"), "140"),
         (type_of(param.Brightness), SCOPE, "40"),
         (type_of(param.NewState), on("climate.living"), "35"),
@@ -198,6 +201,7 @@ def test_what_guards_is_not_switchable() -> None:
         (param.UserName, SCOPE, {"home", "guest"}, set()),
         (param.UserName, Scope(SCOPE.index), set(), {"home"}),
         (Literal["home", "away"], SCOPE, {"home", "away"}, set()),
+        (param.Seconds, SCOPE, {"10m", "1h"}, {"1"}),
         (param.Brightness, on("light.desk"), {"0", "50", "100"}, set()),
         (param.NewState, on("climate.living"), {"21", "heat", "off"}, {"locked"}),
         (param.NewState, on("climate.living", "mode"), {"heat", "off", "auto"}, {"21"}),

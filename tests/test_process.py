@@ -26,12 +26,6 @@ LAMPS = ("hall", "kitchen", "counter", "living", "reading", "desk", "bedside", "
 STRANGER = "127.0.0.9"
 
 
-@pytest.fixture
-def operator(tmp_path: Path) -> Operator:
-    """Return somebody whose home directory is empty."""
-    return Operator(tmp_path / "operator")
-
-
 async def kill(served: Served) -> None:
     """Kill a house at once, as a crash or the kernel would."""
     served.process.signal(signal.SIGKILL)

@@ -1,22 +1,32 @@
 """Who is let in, as whom, and who is turned away: identity, counting, bans, caps, key options, and what is refused."""
 
 import asyncio
+import contextlib
+import json
+import math
 import socket
 import struct
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+import types
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, ClassVar
 
 import argon2
 import asyncssh
 import pytest
 from asyncssh.packet import Boolean, String, UInt32
 
+from sshhome import app, resources
+from sshhome import server as server_module
 from sshhome.app import Site
+from sshhome.config import split_address
+from sshhome.connection import Proof
+from sshhome.errors import SiteError
 from sshhome.password import PARALLEL, hash_password
-from tests.client import Door, RawChannel, Reply, Wire, ask, until
-from tests.conftest import FixedClock
+from tests.client import Answer, Door, RawChannel, Reply, Terminal, Wire, ask, until
+from tests.conftest import FixedClock, NoChance
+from tests.loop import advance, turns
 
 Serve = Callable[..., AbstractAsyncContextManager[Door]]
 BANNED = "too many failed logins from 127.0.0.66, try again in 1 min"
@@ -109,7 +119,7 @@ async def test_success_needs_a_proof_of_its_own(door: Door) -> None:
         wire.ask_none("home")
         assert (await wire.reply()).kind == "failure"
         (visitor,) = door.server.visitors
-        for proof in (None, ("guest", "publickey", door.key("guest").public_data)):
+        for proof in (None, Proof("guest", "password")):
             visitor.connection._proof = proof
             await visitor.connection.send_userauth_success()
             assert (await wire.reply()).kind == "failure"
@@ -288,7 +298,7 @@ async def test_failures_count_exactly_once(
         await attack(door, wire)
     await until(lambda: not door.server.visitors)
     assert len(door.audit("login.failed")) == failures
-    assert len(door.server.visitors.bans._failures.get("127.0.0.66", ())) == failures
+    assert len(door.server.visitors.bans.explain("127.0.0.66").failures) == failures
     assert not door.audit("login.ok")
 
 
@@ -376,6 +386,8 @@ async def test_a_ban_binds_connections_that_are_open_already(door: Door) -> None
     [
         ("connections_per_source = 2", ["127.0.0.1", "127.0.0.1"]),
         ("connections = 3", ["127.0.0.1", "127.0.0.7", "127.0.0.8"]),
+        ("startups_per_source = 2", ["127.0.0.1", "127.0.0.1"]),
+        ("startups = '3:30:100'", ["127.0.0.1", "127.0.0.7", "127.0.0.8"]),
     ],
 )
 async def test_at_a_cap_the_server_is_busy(serve: Serve, limits: str, sources: Sequence[str]) -> None:
@@ -414,6 +426,307 @@ async def test_rude_banned_clients_leave_nothing(door: Door) -> None:
     await until(lambda: asyncio.all_tasks() <= before | {asyncio.current_task()})
     assert not door.server.visitors
     assert not door.server.door.sources
+
+
+async def test_who_logs_in_makes_room(serve: Serve) -> None:
+    """A login that is under way keeps others out at the cap, and one that has succeeded does not."""
+    for limits in ("startups_per_source = 1", "startups = '1:30:1'"):
+        async with serve(f"[limits]\n{limits}") as door, door.wire() as wire:
+            assert (await door.ask("home", "echo in")).err == "disconnected: server busy, try later\n"
+            await wire.log_in("home", door.key("home"))
+            assert (await door.ask("home", "echo in")).out == "in\n"
+            await until(lambda door=door: door.server.door.sources["127.0.0.1"] == 1)  # type: ignore[misc]  # (bound at once)
+            assert not door.server.door.waiting
+
+
+@pytest.mark.parametrize("words", [b"", b"SSH-2.0-rude\r\n", b"GET / HTTP/1.1\r\n\r\n"], ids=["none", "SSH", "HTTP"])
+async def test_rude_clients_leave_nothing(serve: Serve, words: bytes) -> None:
+    """Clients that may come in and reset the connection at once, whatever they say, leave no place taken."""
+    async with serve("[bans]\nnever = ['127.0.0.0/8']") as door:
+        before = len(asyncio.all_tasks())
+        for number in range(100):
+            knock = socket.create_connection(("127.0.0.1", door.port))
+            knock.sendall(words)
+            if number % 3:
+                await turns()
+            knock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            knock.close()
+        await turns()
+        await until(lambda: not door.server.visitors and not door.server.door._arriving)
+        # The server's own come and go.
+        await until(lambda: len(asyncio.all_tasks()) < before + 5)
+        assert not door.server.door.sources
+        assert not door.server.door.waiting
+        assert not door.audit("connection.refused")
+
+
+async def test_who_arrives_while_the_door_closes_is_not_left_behind(site: Site, clock: FixedClock) -> None:
+    """A connection that was accepted and not yet made when the server closes does not outlive it."""
+    async with app.running(site, ["127.0.0.1:0"], clock, NoChance()) as running:
+        server, port = running.server, split_address(running.addresses[0])[1]
+        knock = socket.create_connection(("127.0.0.1", port))
+        # What the loop would do in its next turn.
+        server.door._accept(server.door._sockets[0], server._connection)
+        assert server.door._arriving
+    await turns()
+    left = list(server.visitors)
+    for visitor in left:
+        visitor.connection.abort()
+    await until(lambda: not server.visitors)
+    knock.close()
+    assert not left
+
+
+async def test_hidden_refusals_are_told_by_and_by(serve: Serve, clock: FixedClock) -> None:
+    """A server tells how many refusals it did not name once their time is over, and at its end."""
+
+    def knock() -> None:
+        for _ in range(25):
+            socket.create_connection(("127.0.0.1", door.port), source_address=("127.0.0.66", 0)).close()
+
+    async with serve() as door:
+        await get_banned(door)
+        knock()
+        await until(lambda: door.server.door._hidden == 5)
+        clock.advance(10)
+        await until(lambda: [e["hidden"] for e in door.audit("connection.refused") if "hidden" in e] == [5])
+        knock()
+        await until(lambda: door.server.door._hidden == 5)
+    assert [e["hidden"] for e in door.audit("connection.refused") if "hidden" in e] == [5, 5]
+    assert door.audit()[-1]["event"] == "server.stopped"
+
+
+# -- where it listens -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ipv6() -> None:
+    """Skip a test where there is no IPv6."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 here")
+
+
+async def greeting(address: str) -> bytes:
+    """Return the first line that is heard at an address."""
+    reader, writer = await asyncio.open_connection(*split_address(address))
+    line = await reader.readline()
+    writer.close()
+    return line
+
+
+async def test_several_addresses(site: Site, clock: FixedClock) -> None:
+    """A server listens on each of its addresses, and names them with the ports it got."""
+    async with app.running(site, ["127.0.0.1:0", "127.0.0.2:0"], clock, NoChance()) as running:
+        assert [split_address(address)[0] for address in running.addresses] == ["127.0.0.1", "127.0.0.2"]
+        assert [await greeting(address) for address in running.addresses] == [b"SSH-2.0-sshhome\r\n"] * 2
+
+
+@pytest.mark.usefixtures("ipv6")
+async def test_a_name_of_several_addresses(site: Site, clock: FixedClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name such as `localhost` is listened for at all it stands for, IPv4 and IPv6, each once."""
+
+    async def getaddrinfo(host: str, port: int, **how: object) -> Sequence[tuple[Any, ...]]:
+        assert host == "localhost"
+        four = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))
+        return [four, (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", port, 0, 0)), four]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+        running = app.running(site, ["localhost:0"], clock, NoChance())
+        server, addresses, _ = await running.__aenter__()
+    try:
+        assert [address.rpartition(":")[0] for address in addresses] == ["127.0.0.1", "[::1]"]
+        assert [await greeting(address) for address in addresses] == [b"SSH-2.0-sshhome\r\n"] * 2
+        assert len(server.door._sockets) == 2
+    finally:
+        await running.__aexit__(None, None, None)
+
+
+class Counted(socket.socket):
+    """A socket that is remembered, so that a test can see whether it was closed."""
+
+    made: ClassVar[list[socket.socket]] = []
+
+    def __init__(self, *how: Any) -> None:  # noqa: ANN401 (whatever a socket takes)
+        """Be remembered."""
+        super().__init__(*how)
+        self.made.append(self)
+
+
+@pytest.mark.parametrize(
+    "addresses", [["{taken}"], ["127.0.0.1:0", "{taken}"], ["127.0.0.1:0", "{taken}", "127.0.0.2:0"]]
+)
+async def test_an_address_that_is_taken(
+    site: Site, clock: FixedClock, monkeypatch: pytest.MonkeyPatch, addresses: Sequence[str]
+) -> None:
+    """Where one address is taken the server does not start, says which, and leaves no socket open on any other."""
+    Counted.made.clear()
+    monkeypatch.setattr(server_module, "socket", types.SimpleNamespace(**(vars(socket) | {"socket": Counted})))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        listen = [address.format(taken=taken) for address in addresses]
+        with pytest.raises(SiteError) as refused:
+            async with app.running(site, listen, clock, NoChance()):
+                pass
+    assert refused.value.message == f"cannot listen on {taken}: Address already in use"
+    left = [listener for listener in Counted.made if listener.fileno() != -1]
+    for listener in left:
+        listener.close()
+    assert not left
+
+
+# -- a machine at its end ---------------------------------------------------------------------------------------------
+
+
+async def test_a_machine_at_its_end_lets_nobody_else_in(
+    door: Door, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While memory is short newcomers read that the server is busy, those who are in go on, and then all is well."""
+    async with door.connect("home") as inside:
+        for turn in range(2):
+            monkeypatch.setattr(resources, "_memory_share", lambda: 0.9)
+            await until(lambda: door.server.door.shortage)
+            assert (await door.ask("guest", "echo in")).err == "disconnected: server busy, try later\n"
+            assert door.audit("connection.refused")[-1]["rule"] == "resources"
+            assert (await ask(inside, "echo still here")).out == "still here\n"
+            monkeypatch.setattr(resources, "_memory_share", lambda: 0.1)
+            await until(lambda: not door.server.door.shortage)
+            assert (await door.ask("guest", "echo in")).out == "in\n"
+            alerts = [event["reason"] for event in door.audit("alert.resources")]
+            assert alerts == ["memory 90% of what there is, at most 50%"] * (turn + 1)
+            clock.advance(600)
+
+
+@pytest.mark.parametrize(("key", "what"), [("memory", "memory"), ("files", "open files")])
+async def test_what_is_too_much_is_configured(serve: Serve, key: str, what: str) -> None:
+    """`memory` and `files` are the shares above which nobody else is let in."""
+    async with serve(f"[limits]\n{key} = 0.000001") as door:
+        await until(lambda: door.server.door.shortage)
+        assert (await door.ask("home", "echo in")).err == "disconnected: server busy, try later\n"
+        (alert,) = door.audit("alert.resources")
+        assert alert["reason"].startswith(f"{what} ")
+        assert alert["reason"].endswith("at most 0%")
+
+
+# -- sessions, orders and idleness of a user --------------------------------------------------------------------------
+
+TOO_MANY = "error: server busy, try later (you have too many sessions open)\n"
+
+
+@contextlib.asynccontextmanager
+async def full_house(door: Door) -> AsyncIterator[tuple[Sequence[RawChannel], asyncssh.SSHClientConnection]]:
+    """Open twenty batches as home, all that a user may have, and one more connection."""
+    async with door.connect("home") as one, door.connect("home") as two, door.connect("home") as three:
+        batches = [await RawChannel.open(connection) for connection in (one, two) for _ in range(10)]
+        for batch in batches:
+            assert await batch.ask("shell")
+        await until(lambda: door.server.visitors.sessions.count("home") == 20)
+        yield batches, three
+
+
+async def test_a_user_has_so_many_sessions(door: Door) -> None:
+    """The twenty-first session of a user, of whatever kind, is told so with status 75; the others go on."""
+    async with full_house(door) as (batches, connection):
+        assert await ask(connection, "echo one more") == Answer("", TOO_MANY, 75)
+        for terminal in (False, True):
+            raw = await RawChannel.open(connection)
+            assert not terminal or await raw.terminal()
+            assert await raw.ask("shell")
+            await until(lambda raw=raw: raw.heard.closed)  # type: ignore[misc]  # (bound at once)
+            out, err = (TOO_MANY.replace("\n", "\r\n"), "") if terminal else ("", TOO_MANY)
+            assert (raw.heard.out, raw.heard.err, raw.heard.status) == (out, err, 75)
+        assert (await door.ask("guest", "echo others may")).out == "others may\n"
+        for batch in (batches[0], batches[19]):
+            batch.channel.write("echo still here\n")
+            await until(lambda batch=batch: batch.heard.out == "still here\n")  # type: ignore[misc]  # (bound at once)
+        batches[7].channel.write_eof()
+        await until(lambda: batches[7].heard.closed)
+        assert (await ask(connection, "echo room again")).out == "room again\n"
+    await until(lambda: not list(door.server.visitors.sessions))
+    assert not [event for event in door.audit("order.done") if event["args"] == {"text": "one more"}]
+
+
+async def test_a_session_too_many_is_told_in_json(door: Door) -> None:
+    """Who asks for JSON gets the refusal of a session as JSON, like any other error."""
+    async with full_house(door) as (_, connection):
+        answer = await ask(connection, "list --json")
+        told = {"code": "slow_down", "message": "server busy, try later", "hint": "you have too many sessions open"}
+        assert (answer.out, json.loads(answer.err), answer.status) == ("", {"error": told}, 75)
+
+
+async def test_a_session_too_many_is_written_down(door: Door) -> None:
+    """That a user was refused a session stands in the audit log, as every refusal at a cap does."""
+    async with full_house(door) as (_, connection):
+        before = len(door.audit())
+        await ask(connection, "echo one more")
+        (event,) = door.audit()[before:]
+    assert event["user"] == "home"
+    assert "server busy" in json.dumps(event)
+
+
+async def test_orders_have_a_rate_whichever_way_they_come(serve: Serve, clock: FixedClock) -> None:
+    """Orders of one user add up over exec, batch, shell and connections; another user's rate is their own."""
+    async with serve("[limits]\norder_burst = 3") as door, door.connect("home") as one, door.connect("home") as two:
+        assert (await ask(one, "echo one")).status == 0
+        assert (await ask(two, "", stdin="echo two\n")).out == "two\n"
+        async with Terminal.open(one) as terminal:
+            await terminal.give("echo three", "three")
+            await terminal.give("echo four", "error: 60 orders a minute, no more (try again in 1 s)")
+        answer = await ask(two, "echo five --json")
+        told = {"code": "slow_down", "message": "60 orders a minute, no more", "hint": "try again in 1 s"}
+        assert (answer.out, json.loads(answer.err), answer.status) == ("", {"error": told}, 75)
+        assert (await door.ask("guest", "echo others may")).status == 0
+        clock.advance(1)
+        assert (await ask(two, "echo six")).out == "six\n"
+    assert [(e["order"], e["status"]) for e in door.audit("order.refused")] == [("echo four", 75), ("echo five", 75)]
+
+
+UNUSED = Reply("disconnected", "no session was open for too long")
+
+
+async def test_a_connection_without_a_session_is_ended(door: Door) -> None:
+    """A connection that is logged in and has had no session for ten minutes is ended, with a word."""
+    async with door.wire() as unused, door.wire() as used:
+        await unused.log_in("home", door.key("home"))
+        await used.log_in("guest", door.key("guest"))
+        assert (await ask(unused, "echo in")).out == "in\n"
+        await until(lambda: all(visitor.unused_since < math.inf for visitor in door.server.visitors))
+        advance(599)
+        door.server.visitors.look_after()
+        assert (await ask(used, "echo in")).out == "in\n"
+        advance(1)
+        assert await unused.reply() == UNUSED
+        assert (await ask(used, "echo still here")).out == "still here\n"
+
+
+async def test_time_to_log_in_is_no_idleness(serve: Serve) -> None:
+    """Who took longer to log in than a connection may be unused has as long as everybody to open a session."""
+    async with serve('[limits]\nidle = "10s"') as door, door.wire() as wire:
+        advance(11)
+        await wire.log_in("home", door.key("home"))
+        door.server.visitors.look_after()
+        assert (await ask(wire, "echo in")).out == "in\n"
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["not begun", "not closed"])
+async def test_a_channel_without_a_session_is_no_session(
+    door: Door, monkeypatch: pytest.MonkeyPatch, *, ended: bool
+) -> None:
+    """A channel on which nothing runs, not yet or no longer, does not keep a connection from being ended."""
+    async with door.wire() as wire:
+        await wire.log_in("home", door.key("home"))
+        raw = await RawChannel.open(wire)
+        if ended:
+            monkeypatch.setattr(raw.channel, "process_packet", lambda *_: True)
+            raw.channel._send_request(b"exec", String("echo in"))
+            await until(lambda: door.audit("session.closed"))
+        advance(601)
+        door.server.visitors.look_after()
+        await turns()
+        assert not door.server.visitors
+        assert await wire.reply() == UNUSED
 
 
 # -- options of a key -------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import os
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from sshhome.user import User, Users, check_login_name, parse_user, write_whole
 
 LINE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f anna@laptop"
 HASH = "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$c29tZWhhc2g"
+SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 GOOD = f"""# The owner's own words.
 name = "Anna"
 roles = ["guest"]   # for now
@@ -29,12 +30,26 @@ BAD = {
     "unknown key, no nearest": ("zzzzzz = 1", "unknown key 'zzzzzz'"),
     "unknown role": ('roles = ["king"]', "no role 'king'; there are admin, resident, guest, child, viewer"),
     "unknown key option": (
-        f"keys = ['command=\"x\" {LINE}']",
-        "keys, line 1: key option 'command' is not supported yet",
+        f"keys = ['environment=\"x\" {LINE}']",
+        "keys, line 1: key option 'environment' is not supported",
     ),
     "damaged key": (f"keys = ['{LINE}', 'ssh-ed25519 AAAA']", "keys, line 2: "),
     "plain password": ('password = "hunter2"', "password must be an argon2id hash"),
-    "require": ('require = "publickey+totp"', "require = 'publickey+totp' is not supported yet"),
+    "unknown require": ('require = "totp"', "require must be one of any, publickey+totp, password+totp"),
+    "require without a secret": ('require = "password+totp"', "require = 'password+totp' needs a secret: "),
+    **{
+        f"secret {secret}": (f'totp = "{secret}"\nrequire = "publickey+totp"', "totp: a secret is base32")
+        for secret in (
+            "hunter2",
+            SECRET[:24],
+            SECRET.lower(),
+            f"{SECRET}=",
+            f"{SECRET} ",
+            SECRET[:-2],
+            f"{SECRET}A",
+            "1" * 32,
+        )
+    },
     "unknown privilege": ('grants = ["look"]', "'look' is no privilege"),
     "wrong type": ("roles = 5", "roles"),
     "wrong type inside": ("keys = [5]", "keys"),
@@ -230,6 +245,71 @@ def test_passwords_are_offered_when_anyone_has_one(users: Users, tmp_path: Path)
     assert users.any_password
 
 
+def test_a_password_that_lets_nobody_in_is_not_offered(users: Users, tmp_path: Path) -> None:
+    """The password of a user who must begin with a key is no reason to offer passwords."""
+    write_whole(tmp_path / "anna.toml", f'password = "{HASH}"\ntotp = "{SECRET}"\nrequire = "publickey+totp"')
+    assert not users.any_password
+
+
+@pytest.mark.parametrize(
+    ("require", "methods", "code"),
+    [
+        ("any", ["publickey", "password"], False),
+        ("publickey+totp", ["publickey"], True),
+        ("password+totp", ["password"], True),
+    ],
+)
+def test_what_a_user_must_prove(require: str, methods: Sequence[str], *, code: bool) -> None:
+    """`require` says what a user may begin with, and whether a code is needed after it."""
+    user = parse_user("anna", f'require = "{require}"\ntotp = "{SECRET}"', Roles())
+    assert [method for method in ("publickey", "password", "totp", "any", "") if user.takes(method)] == methods
+    assert (user.needs_code, user.totp) == (code, SECRET)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o777])
+def test_a_secret_is_for_its_owner_alone(users: Users, refused: list[SiteError], tmp_path: Path, mode: int) -> None:
+    """A file with a secret that others may read is refused, until it is put right."""
+    path = tmp_path / "anna.toml"
+    path.write_text(f'totp = "{SECRET}"')
+    path.chmod(mode)
+    assert users.get("anna") is None
+    assert "readable by others; `chmod 600` it" in refused[0].message
+    path.chmod(0o600)
+    assert users.get("anna") is not None
+    assert len(refused) == 1
+
+
+def test_refusals_do_not_tell_secrets() -> None:
+    """What is wrong with a secret is told without the secret."""
+    for text in (
+        f'totp = "{SECRET}!"',
+        f'totp = "{SECRET}"\nrequire = "x"',
+        f'totp = ["{SECRET}"]',
+        f'totp = "{SECRET}',
+    ):
+        with pytest.raises(SiteError) as caught:
+            parse_user("anna", text, Roles())
+        assert SECRET not in caught.value.message
+
+
+def test_other_roles_bind_at_the_next_look(users: Users, write: Write, refused: list[SiteError]) -> None:
+    """When roles change, users have the new grants; one who names a role that is gone stays as they were."""
+    users.reconfigure(Roles({"cleaner": ["control:light.*"]}))
+    write('roles = ["cleaner"]')
+    before = users.get("anna")
+    assert before is not None
+    users.reconfigure(Roles({"cleaner": ["control:fan.*"]}))
+    after = users.get("anna")
+    assert after is not None
+    assert [str(grant) for grant in (*before.grants, *after.grants)] == [
+        "control:light.* (sshhome.toml: role cleaner)",
+        "control:fan.* (sshhome.toml: role cleaner)",
+    ]
+    users.reconfigure(Roles())
+    assert [users.get("anna") for _ in range(3)] == [after] * 3
+    assert len(refused) == 1
+
+
 def test_an_edit_keeps_the_owners_own_words(users: Users, write: Write, tmp_path: Path) -> None:
     """A change by the command line leaves comments and order as they are, and the file to its owner alone."""
     write(GOOD)
@@ -279,7 +359,7 @@ def test_new_and_removed_users(tmp_path: Path) -> None:
     st.text(st.characters())
     | st.builds(
         lambda key, value: f"{key} = {value}",
-        st.sampled_from(["name", "roles", "keys", "password", "require", "grants", "nosuch"]),
+        st.sampled_from(["name", "roles", "keys", "password", "totp", "require", "grants", "nosuch"]),
         st.sampled_from(["5", '"x"', "[]", '["read"]', "[[]]", "{}", "1979-05-27", "true", "nan", '[{deny="read"}]'])
         | st.text(),
     )
@@ -291,5 +371,5 @@ def test_any_text_is_a_user_or_a_site_error(text: str) -> None:
     except SiteError as error:
         assert error.message.startswith("authorized_users/anna.toml: ")  # noqa: PT017 (either is right)
     else:
-        assert set(tomllib.loads(text)) <= {"name", "roles", "keys", "password", "require", "grants"}
+        assert set(tomllib.loads(text)) <= {"name", "roles", "keys", "password", "totp", "require", "grants"}
         assert user.login == "anna"

@@ -1,13 +1,15 @@
 """OpenSSH's own server with a forced command: a dash script that says the same line."""
 
+import contextlib
 import getpass
 import os
 import shutil
+import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.server import ANSWER, Server, Unmeasured
+from benchmarks.server import ANSWER, ATTACKER, PATIENCE, Server, Unmeasured
 from sshhome.hostkey import make_key
 
 # Whatever is not needed here is off, so that sshd does as little as it can. SHLVL keeps bash from its start files,
@@ -23,9 +25,12 @@ UsePAM no
 PasswordAuthentication no
 LogLevel ERROR
 MaxStartups 3000
+PerSourceMaxStartups {startups}
 MaxSessions 200
 SetEnv SHLVL=2
 """
+#: More than our clients log in at once.
+_STARTUPS = 16
 _SEPARATION = Path("/run/sshd")
 # With a /etc/passwd of its own, where it may mount one, it lets in a user with a plain shell and, as on a real
 # host, fewer rights than the listener; else it has to be the user who runs this.
@@ -44,7 +49,7 @@ def server() -> Server:
         texts = {
             "authorized_keys": public_key,
             "answer": f"#!/bin/sh\necho {ANSWER}",
-            "config": _CONFIG.format(port=port, folder=folder),
+            "config": _CONFIG.format(port=port, folder=folder, startups=_STARTUPS),
             "passwd": "home:x:65534:65534::/:/bin/sh\n" + Path("/etc/passwd").read_text(encoding="utf-8"),
         }
         for name, text in texts.items():
@@ -57,4 +62,14 @@ def server() -> Server:
         serve = [program, "-D", "-f", str(folder / "config")]
         return [*_PRIVATE, str(folder / "passwd"), *serve] if private else serve
 
-    return Server("sshd", "home" if private else getpass.getuser(), command)
+    return Server("sshd", "home" if private else getpass.getuser(), command, _shut)
+
+
+@contextlib.contextmanager
+def _shut(port: int) -> Iterator[None]:
+    """Let the attacker hold as many connections as one source may have that have yet to log in."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(_STARTUPS):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE, (ATTACKER, 0)))
+            client.recv(64)
+        yield

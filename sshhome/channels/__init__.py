@@ -38,12 +38,13 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
     def __init__(
         self,
         dispatch: Dispatch,
-        open_session: Callable[[str], Session],
+        open_session: Callable[[str, str], Session],
         close_session: Callable[[Session], None],
         *,
         pty: bool,
+        order: str = "",
     ) -> None:
-        """Wait for what the client asks; `pty` is whether its key may have a terminal."""
+        """Wait for what the client asks; `pty` is whether its key may have a terminal, `order` all it may run."""
         self.dispatch = dispatch
         self.command: str | None = None
         self.terminal = ""
@@ -58,6 +59,7 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
         self._open_session = open_session
         self._close_session = close_session
         self._may_have_pty = pty
+        self._order = order
         self._channel: asyncssh.SSHServerChannel[str] | None = None
         self._writable = asyncio.Event()
         self._writable.set()
@@ -232,21 +234,25 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
 
     async def _work(self) -> None:
         """Run the channel to its end and report its exit status."""
-        if self.command is not None and not set(self.command.split()) <= set(COMMON_OPTIONS):
+        ignored = ""
+        if self._order:
+            ignored, self.command, kind = self.command or "", self._order, "exec"
+        elif self.command is not None and not set(self.command.split()) <= set(COMMON_OPTIONS):
             kind = "exec"
         else:
             kind = "shell" if self.interactive else "batch"
         try:
-            session = self._session = self._open_session(kind)
+            session = self._session = self._open_session(kind, ignored)
         except SlowDown as error:
-            self._status = self.answer(Outcome(error=error))
+            self._status = self.answer(Outcome(error=error, json="--json" in (self.command or "").split()))
             self._leave()
             return
         try:
             self._hear()
             self._watch_idleness()
             # Loaded by name when first asked for: a house that is only given orders never loads prompt_toolkit.
-            module = importlib.import_module(f"sshhome.channels.{kind}")
+            drawn = "plain" if kind == "shell" and self.plain else kind
+            module = importlib.import_module(f"sshhome.channels.{drawn}")
             self._status = await module.run(self, session)
         except Exception:
             log.exception("a %s ended by our own fault", kind)

@@ -1,6 +1,5 @@
 """The interactive shell: a prompt with completion and history, drawn by prompt_toolkit in the client's terminal."""
 
-import asyncio
 import contextvars
 from collections.abc import Iterable
 from functools import cache
@@ -19,11 +18,11 @@ from prompt_toolkit.layout.processors import BeforeInput
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
-from sshhome.channels import INTERRUPTED, SessionChannel
-from sshhome.channels.terminal import SLICE, ChannelOutput, KeyInput
+from sshhome.channels import SessionChannel
+from sshhome.channels.prompt import Prompt
+from sshhome.channels.terminal import ChannelOutput, KeyInput
 from sshhome.complete import complete
 from sshhome.escape import printable
-from sshhome.render import wrapped
 from sshhome.session import Session
 
 _STYLE = Style.from_dict({"prompt": "bold", "completion-menu.meta": "italic"})
@@ -39,9 +38,8 @@ _history: dict[str, "_History"] = {}
 
 async def run(channel: SessionChannel, session: Session) -> int:
     """Greet, read orders until `exit` or ^D, and return the status of the last one."""
-    shell = _PlainShell(channel, session) if channel.plain else _Shell(channel, session)
-    name = printable(channel.dispatch.house_name)
-    channel.write(wrapped(f"Welcome to {name}. `help` lists your orders, ^D leaves.", channel.look))
+    shell = _Shell(channel, session)
+    shell.greet()
     return await shell.run()
 
 
@@ -55,48 +53,7 @@ class _History(InMemoryHistory):
         del self._loaded_strings[_MOST_HISTORY:]
 
 
-class _Reader:
-    """What both shells share: the road from a line to its answers, which ^C leaves early."""
-
-    def __init__(self, channel: SessionChannel, session: Session) -> None:
-        self.channel = channel
-        self.session = session
-        self.prompt = f"{session.login.user}@{printable(channel.dispatch.house_name)}> "
-        self.status = 0
-        self.giving: asyncio.Task[None] | None = None
-        self._interrupted = False
-
-    async def give(self, line: str) -> None:
-        """Run a line and show its answers; an interrupt ends the waiting, not the order."""
-        self._interrupted = False
-        self.giving = asyncio.ensure_future(self._answer(line))
-        try:
-            await asyncio.wait([self.giving])
-        finally:
-            self.giving.cancel()
-        if self._interrupted:
-            self.status = INTERRUPTED
-            self.channel.write("^C\n")
-        elif not self.giving.cancelled():
-            self.giving.result()
-        self.giving = None
-
-    def interrupt(self) -> None:
-        """End the waiting for an answer."""
-        if self.giving is not None:
-            self._interrupted = True
-            self.giving.cancel()
-
-    async def _answer(self, line: str) -> None:
-        async for outcome in self.channel.dispatch.run_line(self.session, line):
-            self.status = self.channel.answer(outcome)
-            await self.channel.drain()
-
-    async def run(self) -> int:
-        raise NotImplementedError
-
-
-class _Shell(_Reader):
+class _Shell(Prompt):
     """The shell of a terminal that can move its cursor."""
 
     def __init__(self, channel: SessionChannel, session: Session) -> None:
@@ -246,81 +203,3 @@ def _keys() -> KeyBindings:
         event.current_buffer.insert_text(one)
 
     return keys
-
-
-class _PlainShell(_Reader):
-    """The shell of a terminal that cannot move its cursor, and of a screen reader: what is typed is echoed, once."""
-
-    def __init__(self, channel: SessionChannel, session: Session) -> None:
-        super().__init__(channel, session)
-        self._text: asyncio.Queue[str | None] = asyncio.Queue()
-        self._waiting = ""
-        self._size = 0
-        self._typed = ""
-        channel.read_with(self._read)
-        channel.interrupted = lambda: self._read("\x03")
-        channel.notice = self._notice
-
-    def _read(self, text: str | None) -> None:
-        if self.giving is not None and text is not None and "\x03" in text:
-            self.interrupt()
-            text = text.rpartition("\x03")[2]
-        if text is None:
-            self._text.put_nowait(None)
-            return
-        self._size += len(text)
-        for at in range(0, len(text), SLICE):
-            self._text.put_nowait(text[at : at + SLICE])
-        if self._size > 32 * 1024:
-            self.channel.pause_reading()
-
-    async def run(self) -> int:
-        while not self.session.leaving:
-            self.channel.write(self.prompt)
-            line = await self._line()
-            if line is None:
-                break
-            await self.give(line)
-        return self.status
-
-    def _notice(self, line: str) -> None:
-        """Show a line above what is half typed, which is shown again."""
-        self.channel.write(f"\n{line}\n{self.prompt}{self._typed}")
-
-    async def _line(self) -> str | None:
-        """Return a typed line; None at ^D on an empty one, or when the input ends."""
-        self._typed = ""
-        while True:
-            char = await self._char()
-            if char is None or (char == "\x04" and not self._typed):
-                self.channel.write("\n")
-                return None
-            if char in "\r\n":
-                self.channel.write("\n")
-                return self._typed
-            if char == "\x03":
-                self._typed = ""
-                self.channel.write("^C\n" + self.prompt)
-            elif char in "\x7f\b" and self._typed:
-                self._typed = self._typed[:-1]
-                self.channel.write("\b \b")
-            elif char == "\x15":
-                self._typed = ""
-                self.channel.write("\n" + self.prompt)
-            elif char.isprintable() and len(self._typed) < self.channel.dispatch.limits.order_line:
-                self._typed += char
-                self.channel.write(char)
-
-    async def _char(self) -> str | None:
-        while not self._waiting:
-            text = await self._text.get()
-            if text is None:
-                return None
-            self._waiting = text
-            self._size -= len(text)
-            # However much is typed ahead, others have their turn.
-            await asyncio.sleep(0)
-            if not self._size:
-                self.channel.resume_reading()
-        char, self._waiting = self._waiting[0], self._waiting[1:]
-        return char

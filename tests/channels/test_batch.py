@@ -1,12 +1,16 @@
 """Orders on standard input: lines in pieces, lines too long, failures, clients that leave or push."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 from asyncssh.packet import String
 
 from sshhome.channels import SessionChannel
 from tests.client import Door, RawChannel, ask, until
+from tests.loop import advance, turns
+
+Serve = Callable[..., AbstractAsyncContextManager[Door]]
 
 
 async def batch(door: Door, *pieces: str | bytes, options: str = "") -> RawChannel:
@@ -112,3 +116,85 @@ async def test_input_waits_while_an_order_runs(door: Door, line: str) -> None:
             await until(lambda: channel._recv_paused or not raw.channel.get_write_buffer_size())
             assert channel._recv_paused
             assert raw.channel.get_write_buffer_size() > 500_000
+
+
+# -- idleness ---------------------------------------------------------------------------------------------------------
+
+WARNED, ENDED = "idle: this session ends in 1 min\n", "idle for 10 min, goodbye\n"
+
+
+async def test_an_idle_batch_is_warned_and_ended(door: Door) -> None:
+    """A batch that gets no line for ten minutes is told on standard error and ends with status 124."""
+    async with door.connect("home") as connection:
+        raw = await RawChannel.open(connection)
+        assert await raw.ask("exec", String("--json"))
+        raw.channel.write("echo one\n")
+        await until(lambda: raw.heard.out == '"one"\n')
+        advance(539)
+        assert (await ask(connection, "echo x")).status == 0
+        assert raw.heard.err == ""
+        advance(1)
+        await until(lambda: raw.heard.err == WARNED)
+        raw.channel.write("echo two\n")
+        await until(lambda: raw.heard.out == '"one"\n"two"\n')
+        advance(539)
+        assert (await ask(connection, "echo x")).status == 0
+        assert not raw.heard.closed
+        advance(1)
+        await until(lambda: raw.heard.err == WARNED * 2)
+        advance(60)
+        await until(lambda: raw.heard.closed)
+        assert (await ask(connection, "echo the connection goes on")).status == 0
+    assert (raw.heard.out, raw.heard.err, raw.heard.status) == ('"one"\n"two"\n', WARNED * 2 + ENDED, 124)
+
+
+async def test_half_a_line_is_a_sign_of_life(door: Door) -> None:
+    """A client that sends a line in pieces, with minutes between them, is not idle."""
+    async with door.connect("home") as connection:
+        raw = await RawChannel.open(connection)
+        assert await raw.ask("shell")
+        await until(lambda: list(door.server.visitors.sessions))
+        for piece in ("ec", "ho", " slow", "ly\n"):
+            raw.channel.write(piece)
+            assert (await ask(connection, "echo x")).status == 0
+            advance(539)
+        raw.channel.write_eof()
+        await until(lambda: raw.heard.closed)
+    assert (raw.heard.out, raw.heard.err, raw.heard.status) == ("slowly\n", "", 0)
+
+
+@pytest.mark.parametrize("how", ["exec", "shell"])
+async def test_a_running_order_is_not_idle(serve: Serve, how: str) -> None:
+    """While an order of a batch, or the one of a command line, runs, however long, nothing is warned of or ended."""
+    async with serve('[limits]\norder_timeout = "2h"') as door, door.connect("home") as connection:
+        raw = await RawChannel.open(connection)
+        with door.waiting_printer():
+            door.server.visitors.dispatch.house.confirm_within = 7200
+            assert await raw.ask(how, *([String("on printer")] if how == "exec" else []))
+            if how == "shell":
+                raw.channel.write("on printer\n")
+                raw.channel.write_eof()
+            await until(lambda: door.server.visitors.dispatch.house._waiting)
+            for _ in range(10):
+                advance(300)
+                await turns()
+        await until(lambda: raw.heard.closed)
+    assert (raw.heard.out, raw.heard.err, raw.heard.status) == ("printer is on\n", "", 0)
+
+
+async def test_a_client_that_does_not_read_is_idle(door: Door) -> None:
+    """A batch whose client takes no output is ended like any other in which nothing happens."""
+    async with door.connect("home") as connection:
+        raw = await RawChannel.open(connection, window=1000)
+        raw.channel._recv_paused = True
+        assert await raw.ask("shell")
+        raw.channel.write("list --json\n" * 100)
+        await until(door.orders)
+        (channel,) = next(iter(door.server.visitors)).connection._channels.values()
+        assert isinstance(channel._session, SessionChannel)
+        session = channel._session
+        await until(lambda: not session._writable.is_set())
+        advance(540)
+        await turns()
+        advance(60)
+        await until(lambda: not list(door.server.visitors.sessions))

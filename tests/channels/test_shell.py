@@ -1,15 +1,20 @@
 """The interactive shell: keys, completion, history, pastes, resizing, and the plain shell of a dumb terminal."""
 
+import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 
 import asyncssh
 import pytest
 from asyncssh.packet import String, UInt32
 
-from sshhome.channels import shell
+from sshhome.channels import SessionChannel, shell
 from tests.client import Door, RawChannel, Terminal, ask, until
+from tests.loop import advance, turns
+
+Serve = Callable[..., AbstractAsyncContextManager[Door]]
 
 CTRL_C, CTRL_D, CTRL_L, CTRL_U, CTRL_W, UP, DOWN = "\x03", "\x04", "\x0c", "\x15", "\x17", "\x1b[A", "\x1b[B"
 
@@ -370,6 +375,193 @@ async def test_two_shells_on_one_connection(door: Door) -> None:
         two.type(CTRL_D)
         assert await left(two) == 0
         await one.give("who", "shell")
+
+
+# -- idleness ---------------------------------------------------------------------------------------------------------
+
+
+async def test_an_idle_shell_is_warned_and_ended(door: Door) -> None:
+    """After nine minutes without a key a shell says that it ends in a minute, and then it does, with status 124."""
+    async with terminal(door) as screen:
+        advance(539)
+        await turns()
+        advance(1)
+        await screen.shows("idle: this session ends in 1 min")
+        await prompt(screen, "")
+        advance(59)
+        await turns()
+        assert screen.process.exit_status is None
+        advance(1)
+        assert await left(screen) == 124
+        assert "idle for 10 min, goodbye" in str(screen)
+        assert str(screen).count("idle: this session ends") == 1
+    assert len(door.audit("session.closed")) == 1
+
+
+async def test_goodbye_is_the_last_word(door: Door) -> None:
+    """Below the goodbye of a shell that was idle there is no prompt, at which nobody can type any more."""
+    async with terminal(door) as screen:
+        screen.type("echo half")
+        await prompt(screen, "echo half")
+        advance(540)
+        await screen.shows("idle: this session ends in 1 min")
+        advance(60)
+        assert await left(screen) == 124
+        assert screen.last == "idle for 10 min, goodbye"
+
+
+@pytest.mark.parametrize("rows", [24, 3], ids=["room below", "no room below"])
+async def test_a_notice_stands_above_a_half_typed_line(door: Door, rows: int) -> None:
+    """A warning is shown above the line that is being typed, which stays as it was and can be typed on."""
+    async with terminal(door, rows=rows) as screen:
+        await screen.give("echo before", "before")
+        screen.type("echo half a lin\x1b[D\x1b[D")
+        await prompt(screen, "echo half a lin")
+        advance(540)
+        await screen.shows("idle: this session ends in 1 min")
+        await prompt(screen, "echo half a lin")
+        shown = str(screen).splitlines()
+        assert shown[-3:] == ["before", "idle: this session ends in 1 min", "home@house> echo half a lin"]
+        assert screen.screen.cursor.x == len("home@house> echo half a l")
+        screen.type("XY\r")
+        await screen.shows("half a lXYin")
+        await prompt(screen, "")
+    assert [event["args"] for event in door.audit("order.done")] == [{"text": "before"}, {"text": "half a lXYin"}]
+
+
+async def test_a_notice_with_the_menu_open(door: Door) -> None:
+    """A warning does not disturb what is being completed."""
+    async with terminal(door) as screen:
+        screen.type("on k\t")
+        await screen.shows("Kids' room")
+        advance(540)
+        await screen.shows("idle: this session ends in 1 min")
+        screen.type("\x1b[200~tchen\x1b[201~\r")
+        await screen.shows("kitchen is on")
+        await prompt(screen, "")
+
+
+@pytest.mark.parametrize("key", ["x", CTRL_C, "\x1b[A", "\x00", "\r"], ids=ascii)
+async def test_any_key_is_a_sign_of_life(door: Door, key: str) -> None:
+    """Whichever key is pressed, before a warning or after it, the ten minutes begin anew."""
+    async with terminal(door) as screen, door.connect("home") as other:
+        for warned in (False, True, False):
+            advance(540.5 if warned else 539)
+            if warned:
+                await screen.shows("idle: this session ends in 1 min")
+            screen.type(key)
+            # What was typed has been heard by the time an order of later is answered.
+            await until(lambda: heard_lately(door))
+            assert (await ask(other, "echo x")).status == 0
+            screen.screen.reset()
+        advance(539)
+        assert (await ask(other, "echo x")).status == 0
+        assert screen.process.exit_status is None
+        assert "idle" not in str(screen)
+        advance(1)
+        await screen.shows("idle: this session ends in 1 min")
+
+
+def heard_lately(door: Door) -> bool:
+    """Return whether some shell has just heard of its client."""
+    channels = [
+        channel._session for visitor in door.server.visitors for channel in visitor.connection._channels.values()
+    ]
+    now = asyncio.get_running_loop().time()
+    return any(isinstance(session, SessionChannel) and now - session._heard < 100 for session in channels)
+
+
+@pytest.mark.parametrize(("idle", "before", "left_over"), [("10s", 5, "5 s"), ("90s", 45, "45 s"), ("2m", 60, "1 min")])
+async def test_short_idleness_is_warned_at_half_time(serve: Serve, idle: str, before: float, left_over: str) -> None:
+    """Where a session may be idle for less than two minutes, the warning comes when half of that is over."""
+    async with serve(f'[limits]\nidle = "{idle}"') as door, terminal(door) as screen:
+        advance(before - 1)
+        await turns()
+        assert "idle" not in str(screen)
+        advance(1)
+        await screen.shows(f"idle: this session ends in {left_over}")
+        advance(before)
+        assert await left(screen) == 124
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+async def test_a_running_order_is_not_idle(serve: Serve, term: str) -> None:
+    """While an order runs, however long, nobody is warned and nothing ends; afterwards the time counts again."""
+    async with (
+        serve('[limits]\norder_timeout = "2h"') as door,
+        door.connect("home") as connection,
+        Terminal.open(connection, term=term) as screen,
+    ):
+        with door.waiting_printer():
+            door.server.visitors.dispatch.house.confirm_within = 7200
+            screen.type("on printer\r")
+            await until(lambda: door.server.visitors.dispatch.house._waiting)
+            for _ in range(10):
+                advance(300)
+                await turns()
+                assert "idle" not in str(screen)
+        await screen.shows("printer is on")
+        await prompt(screen, "")
+        advance(599)
+        await screen.shows("idle: this session ends in ")
+        advance(600)
+        assert await left(screen) == 124
+
+
+async def test_idleness_begins_when_an_order_has_ended(serve: Serve) -> None:
+    """A session is idle from the end of its last order on, not from the key that gave it."""
+    async with serve('[limits]\norder_timeout = "2h"') as door, terminal(door) as screen:
+        with door.waiting_printer():
+            door.server.visitors.dispatch.house.confirm_within = 7200
+            screen.type("on printer\r")
+            await until(lambda: door.server.visitors.dispatch.house._waiting)
+            advance(530)
+        await screen.shows("printer is on")
+        await prompt(screen, "")
+        for _ in range(53):
+            advance(10)
+            await turns()
+        assert "idle" not in str(screen)
+        advance(10)
+        await screen.shows("idle: this session ends in 1 min")
+
+
+async def test_an_idle_dumb_terminal(door: Door) -> None:
+    """At a dumb terminal the warning is a line of its own, and what was half typed is shown again below it."""
+    async with door.connect("home") as connection:
+        raw = await RawChannel.open(connection)
+        assert await raw.terminal("dumb")
+        assert await raw.ask("shell")
+        await until(lambda: "> " in raw.heard.out)
+        raw.channel.write("echo ha")
+        await until(lambda: raw.heard.out.endswith("> echo ha"))
+        advance(540)
+        await until(lambda: "idle" in raw.heard.out)
+        assert raw.heard.out.endswith("echo ha\r\nidle: this session ends in 1 min\r\nhome@house> echo ha")
+        raw.channel.write("lf\r")
+        await until(lambda: raw.heard.out.endswith("> "))
+        assert raw.heard.out.endswith("home@house> echo half\r\nhalf\r\nhome@house> ")
+        advance(540)
+        await until(lambda: raw.heard.out.count("idle:") == 2)
+        advance(60)
+        await until(lambda: raw.heard.closed)
+    assert raw.heard.out.endswith("> \r\nidle for 10 min, goodbye\r\n")
+    assert (raw.heard.err, raw.heard.status) == ("", 124)
+    assert "\x1b" not in raw.heard.out
+
+
+async def test_an_idle_shell_ends_alone(door: Door) -> None:
+    """When one shell of a connection is ended for idleness, another that is in use goes on."""
+    async with (
+        door.connect("home") as connection,
+        Terminal.open(connection) as idle,
+        Terminal.open(connection) as used,
+    ):
+        advance(300)
+        await used.give("echo used", "used")
+        advance(300)
+        assert await left(idle) == 124
+        await used.give("echo still here", "still here")
 
 
 # -- a terminal that cannot move its cursor ---------------------------------------------------------------------------
