@@ -49,6 +49,11 @@ class Site:
         self.refused: list[SiteError] = []
         self.users = Users(path / "authorized_users", self.roles, self.refused.append)
 
+    @property
+    def database(self) -> Path:
+        """Where the store keeps what outlives a process."""
+        return self.path / "state" / "sshhome.db"
+
     def check(self) -> list[SiteError]:
         """Return everything that is wrong with the site's files."""
         errors = [*self.bad_users(), *bad_host_keys(self.path / "host_keys")]
@@ -135,7 +140,7 @@ async def running(
         users = Users(
             site.path / "authorized_users", site.roles, lambda error: audit.write("user.refused", message=error.message)
         )
-        store = await SqliteStore.open(state / "sshhome.db")
+        store = await SqliteStore.open(site.database)
         stack.push_async_callback(store.close)
         bans = Bans(site.config.bans, clock, store, chance)
         await bans.load()

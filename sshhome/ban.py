@@ -4,7 +4,6 @@ import contextlib
 import logging
 import math
 import random
-from collections import deque
 from collections.abc import Sequence
 
 import msgspec
@@ -77,7 +76,7 @@ class Bans:
         self._bans: Expiring[BanRecord] = Expiring(clock.monotonic)
         # Bans that count for the next one's length: those in force, and those that ended a short while ago.
         self._past: Expiring[BanRecord] = Expiring(clock.monotonic)
-        self._failures: Expiring[deque[tuple[float, str]]] = Expiring(clock.monotonic)
+        self._failures: Expiring[list[tuple[float, str]]] = Expiring(clock.monotonic)
         self._neighbours = Neighbours(clock)
         # What has changed here while the store is being read; whether it is to be read anew, and could not be.
         self._own: set[str] | None = None
@@ -182,7 +181,7 @@ class Bans:
         """Forget the failures of this user from this source, and of no other pair."""
         source, user = origin_of(address).source, _harmless(user, _NAME)
         failures = self._failures.get(source) or ()
-        left = deque(failure for failure in failures if failure[1] != user)
+        left = [failure for failure in failures if failure[1] != user]
         if len(left) == len(failures):
             return
         if left:
@@ -307,19 +306,14 @@ class Bans:
 
     # -- failures -----------------------------------------------------------------------------------------------------
 
-    def _recent(self, source: str) -> deque[tuple[float, str]]:
+    def _recent(self, source: str) -> list[tuple[float, str]]:
         """Return the failures of a source within the window."""
-        failures = self._failures.get(source) or deque()
-        while failures and failures[0][0] <= self._clock.monotonic() - self.rules.window:
-            failures.popleft()
-        return failures
+        since = self._clock.monotonic() - self.rules.window
+        return [failure for failure in self._failures.get(source) or () if failure[0] > since]
 
-    def _count(self, source: str, user: str, at: float) -> deque[tuple[float, str]]:
+    def _count(self, source: str, user: str, at: float) -> Sequence[tuple[float, str]]:
         """Remember a failure, and return those within the window: never more than a ban takes."""
-        failures = self._recent(source)
-        failures.append((at, user))
-        while len(failures) > self.rules.max_failures:
-            failures.popleft()
+        failures = [*self._recent(source), (at, user)][-self.rules.max_failures :]
         self._failures.put(source, failures, at + self.rules.window)
         return failures
 

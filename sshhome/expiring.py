@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 V = TypeVar("V")
 
-#: Entries that a table holds at most, as many sources as sshd(8) remembers: some 20 MiB when all tables are full.
+#: Entries that a table holds at most, as many sources as sshd(8) remembers: some 80 MiB when all tables are full.
 LIMIT = 65_536
 
 

@@ -4,8 +4,6 @@ It stops who guesses from many sources, each too seldom to be banned. It never l
 for some seconds at most, and a key is never asked about here.
 """
 
-from collections import deque
-
 from sshhome.clock import Clock
 from sshhome.expiring import Expiring
 from sshhome.source import source_of
@@ -28,7 +26,7 @@ class Slowdown:
     def __init__(self, clock: Clock) -> None:
         """Start with nothing."""
         self._clock = clock
-        self._failures: Expiring[deque[tuple[float, str]]] = Expiring(clock.monotonic)
+        self._failures: Expiring[list[tuple[float, str]]] = Expiring(clock.monotonic)
 
     def delay(self, user: str) -> float:
         """Return the seconds to wait before a password of this user is checked, whether it is right or wrong."""
@@ -40,17 +38,13 @@ class Slowdown:
     def failed(self, address: str, user: str) -> None:
         """Count a wrong password."""
         now, name = self._clock.monotonic(), user[:_NAME]
-        failures = self._failures.get(name) or deque(maxlen=_KEPT)
-        failures.append((now, source_of(address)))
-        self._failures.put(name, failures, now + WINDOW)
+        failures = [*(self._failures.get(name) or ()), (now, source_of(address))]
+        self._failures.put(name, failures[-_KEPT:], now + WINDOW)
 
     def succeeded(self, address: str, user: str) -> None:
         """Forget what this user got wrong from this source; what others tried from elsewhere goes on counting."""
         name, source = user[:_NAME], source_of(address)
-        failures = self._failures.get(name)
-        if failures is None:
-            return
-        left = deque((failure for failure in failures if failure[1] != source), maxlen=_KEPT)
+        left = [failure for failure in self._failures.get(name) or () if failure[1] != source]
         if left:
             self._failures.put(name, left, left[-1][0] + WINDOW)
         else:

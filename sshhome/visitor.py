@@ -9,11 +9,12 @@ import asyncssh
 import msgspec
 
 from sshhome.audit import Audit
+from sshhome.authentication import Proof, verifies
 from sshhome.ban import Bans, facts
 from sshhome.certificate import CERTIFICATE_TYPES, Admission, Authorities, Certificate, read_certificate
 from sshhome.channels import SessionChannel
 from sshhome.clock import Clock
-from sshhome.connection import Connection, Proof, verifies
+from sshhome.connection import Connection
 from sshhome.dispatch import Dispatch
 from sshhome.door import BUSY
 from sshhome.errors import SlowDown
@@ -218,6 +219,8 @@ class Visitor(asyncssh.SSHServer):
 
     async def code(self, user: str, code: str) -> str:
         """Use up a one-time code of this user; return nothing, or why it is not good."""
+        # Counted apart from passwords: who guesses those, without a first factor, keeps nobody with one waiting.
+        await asyncio.sleep(self._visitors.slowdown.delay(f"{user}+totp"))
         known = self._visitors.users.get(user)
         step = matching_step(known.totp, code, self._visitors.clock.now()) if known and known.totp else None
         if step is None:
@@ -230,6 +233,8 @@ class Visitor(asyncssh.SSHServer):
         visitors = self._visitors
         if method == "password":
             visitors.slowdown.failed(self._address, user)
+        elif method.endswith("+totp"):
+            visitors.slowdown.failed(self._address, f"{user}+totp")
         told = {"user": user[:_TOLD], "source": self._address, "method": method, "reason": reason}
         visitors.audit.write("login.failed", **told, **_facts(blob))
         ban = visitors.bans.failed(self._address, user[:_TOLD], "login")
@@ -247,6 +252,8 @@ class Visitor(asyncssh.SSHServer):
             # What was admitted to sign is not what would bind the session.
             return "out"
         if known.needs_code and proofs[-1].method != "totp":
+            told = {"user": known.login, "source": self._address, "method": first.method}
+            visitors.audit.write("login.halfway", **told, **_facts(first.blob))
             return "more"
         method = "+".join(proof.method for proof in proofs)
         key = first.admission.key if first.admission else None
@@ -259,6 +266,8 @@ class Visitor(asyncssh.SSHServer):
         visitors.bans.succeeded(self._address, known.login)
         if first.method == "password":
             visitors.slowdown.succeeded(self._address, known.login)
+        if len(proofs) > 1:
+            visitors.slowdown.succeeded(self._address, f"{known.login}+totp")
         told = {"user": known.login, "source": self._address, "method": method}
         visitors.audit.write("login.ok", **told, **_facts(first.blob))
         return "in"

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import random
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
@@ -301,7 +300,7 @@ def test_memory_is_bounded(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(bans._failures) <= 10
     assert len(bans._bans) == len(bans._past) == len(bans._neighbours._known) == 10
     fail(bans, 2, user="x" * 10_000)
-    assert bans._failures.get(ATTACKER) == deque([(1000.0, "x" * 64)] * 2)
+    assert bans._failures.get(ATTACKER) == [(1000.0, "x" * 64)] * 2
     found = bans.failed(ATTACKER, "y" * 10_000, "login")
     assert found is not None
     assert len(found.evidence) < 300

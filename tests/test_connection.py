@@ -7,15 +7,16 @@ import inspect
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 from typing import Any
 
 import asyncssh
 import pytest
 from asyncssh.packet import SSHPacket, String
 
+from sshhome import authentication
 from sshhome import connection as module
 from sshhome.algorithms import ALGORITHMS
+from sshhome.authentication import Authentication
 from sshhome.channels import SessionChannel
 from sshhome.connection import Channel, Connection
 from tests.client import PATIENCE, Door, RawChannel, Reply, Wire, ask, until
@@ -517,19 +518,22 @@ async def test_asyncssh_2_24_has_the_attributes_we_lean_on(door: Door) -> None:
 
 def test_nothing_else_is_leaned_on() -> None:
     """Every override and every private name of asyncssh that our code mentions is pinned by the tests above."""
-    ours: dict[type, type] = {asyncssh.SSHServerConnection: Connection, asyncssh.SSHServerChannel: Channel}
+    ours: dict[type, Sequence[type]] = {
+        asyncssh.SSHServerConnection: (Authentication, Connection),
+        asyncssh.SSHServerChannel: (Channel,),
+    }
     pinned: set[str] = set()
     own: set[str] = set()
     for base, names in METHODS.items():
-        overridden = {
-            name for name in vars(ours[base]) if hasattr(base, name) and inspect.isfunction(vars(ours[base])[name])
-        }
+        parts = {name: value for part in ours[base] for name, value in vars(part).items()}
+        overridden = {name for name in parts if hasattr(base, name) and inspect.isfunction(parts[name])}
         assert overridden <= set(names)
-        own |= set(vars(ours[base])) - overridden
+        own |= set(parts) - overridden
         pinned |= set(names) | ATTRIBUTES[base]
-    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
-    own |= _set_in_init(tree)
-    mentioned = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr.startswith("_")}
+    trees = [ast.parse(inspect.getsource(part)) for part in (authentication, module)]
+    own |= _set_in_init(trees[0]) | _set_in_init(trees[1])
+    nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    mentioned = {node.attr for node in nodes if node.attr.startswith("_")}
     assert mentioned - own <= pinned
 
 

@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 
 from sshhome import app
@@ -42,3 +43,10 @@ async def test_new_order_is_one_new_file(tmp_path: Path) -> None:
     answer = await run(sys.executable, "-P", "-m", "sshhome", "orders", environment={"PYTHONPATH": str(tmp_path)})
     assert answer.err == ""
     assert "## blink\n\n    blink TARGET [TIMES]\n" in answer.out
+
+
+def test_architecture_names_the_layers() -> None:
+    """The page on the architecture has the layers that `make layers` checks, in their order."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = "\n".join(layer.replace(" | ", " · ") for layer in contracts[0]["layers"])
+    assert f"```\n{layers}\n```" in (ROOT / "docs/architecture.md").read_text()

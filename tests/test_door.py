@@ -167,7 +167,7 @@ class Entrance:
         for guest in self.guests:
             if guest.transport is not None:
                 guest.transport.abort()
-        await until(lambda: not self.door._arriving and all(g.gone for g in self.guests if g.transport))
+        await until(lambda: all(guest.gone for guest in self.guests if guest.transport))
 
 
 def reason_in(heard: bytes) -> str:
@@ -538,6 +538,16 @@ async def test_who_was_told_why_and_sends_on_is_let_go(entrance: Entrance) -> No
     assert len(entrance.door._lingering) == 1
     await loop.sock_sendall(client, b"x")
     await until(lambda: not entrance.door._lingering)
+
+
+async def test_closing_waits_for_who_arrives(entrance: Entrance) -> None:
+    """Whoever was accepted before the door closes is in when it has closed, so that they can be told goodbye."""
+    await entrance.knock()
+    entrance.door._accept(entrance.listener, entrance._guest)
+    assert entrance.door._arriving
+    await entrance.door.close()
+    assert not entrance.door._arriving
+    assert [guest.transport is not None for guest in entrance.guests] == [True]
 
 
 async def test_closing_lets_everybody_go(entrance: Entrance) -> None:

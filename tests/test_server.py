@@ -20,8 +20,8 @@ from asyncssh.packet import Boolean, String, UInt32
 from sshhome import app, resources
 from sshhome import server as server_module
 from sshhome.app import Site
+from sshhome.authentication import Proof
 from sshhome.config import split_address
-from sshhome.connection import Proof
 from sshhome.errors import SiteError
 from sshhome.password import PARALLEL, hash_password
 from tests.client import Answer, Door, RawChannel, Reply, Terminal, Wire, ask, until
@@ -577,6 +577,25 @@ async def test_an_address_that_is_taken(
     assert not left
 
 
+async def test_a_name_of_which_one_address_is_taken(
+    site: Site, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a name stands for an address that is taken, those of its addresses that are free are let go too."""
+    Counted.made.clear()
+    with socket.create_server(("127.0.0.1", 0)) as other, monkeypatch.context() as patched:
+        names = [("127.0.0.1", 0), other.getsockname(), ("127.0.0.2", 0)]
+
+        async def getaddrinfo(*_: object, **how: object) -> Sequence[tuple[Any, ...]]:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", name) for name in names]
+
+        patched.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+        patched.setattr(server_module, "socket", types.SimpleNamespace(**(vars(socket) | {"socket": Counted})))
+        with pytest.raises(SiteError, match="cannot listen on localhost:0: Address already in use"):
+            async with app.running(site, ["localhost:0"], clock, NoChance()):
+                pass
+    assert [listener.fileno() for listener in Counted.made] == [-1, -1]
+
+
 # -- a machine at its end ---------------------------------------------------------------------------------------------
 
 
@@ -659,11 +678,10 @@ async def test_a_session_too_many_is_told_in_json(door: Door) -> None:
 async def test_a_session_too_many_is_written_down(door: Door) -> None:
     """That a user was refused a session stands in the audit log, as every refusal at a cap does."""
     async with full_house(door) as (_, connection):
-        before = len(door.audit())
         await ask(connection, "echo one more")
-        (event,) = door.audit()[before:]
-    assert event["user"] == "home"
-    assert "server busy" in json.dumps(event)
+        (event,) = door.audit("session.refused")
+    assert (event["user"], event["source"], event["channel"]) == ("home", "127.0.0.1", "exec")
+    assert (event["reason"], event["rule"]) == ("server busy, try later", "limits.sessions_per_user")
 
 
 async def test_orders_have_a_rate_whichever_way_they_come(serve: Serve, clock: FixedClock) -> None:
@@ -699,6 +717,37 @@ async def test_a_connection_without_a_session_is_ended(door: Door) -> None:
         advance(1)
         assert await unused.reply() == UNUSED
         assert (await ask(used, "echo still here")).out == "still here\n"
+
+
+async def test_a_connection_knows_since_when_nobody_uses_it(door: Door) -> None:
+    """A connection is unused from its login and from the end of its last session on, and not while it has one."""
+    loop = asyncio.get_running_loop()
+    async with door.wire() as wire:
+        (visitor,) = door.server.visitors
+
+        def unused() -> float:
+            """Return for how long it has been unused; less than nothing while it is in use."""
+            return loop.time() - visitor.unused_since
+
+        assert unused() == -math.inf
+        advance(20)
+        await wire.log_in("home", door.key("home"))
+        assert 0 <= unused() < 20
+        one, two = [await RawChannel.open(wire) for _ in range(2)]
+        for raw in (one, two):
+            assert await raw.ask("shell")
+        await until(lambda: len(list(door.server.visitors.sessions)) == 2)
+        advance(500)
+        one.channel.close()
+        await until(lambda: len(list(door.server.visitors.sessions)) == 1)
+        assert unused() == -math.inf
+        two.channel.close()
+        await until(lambda: not list(door.server.visitors.sessions))
+        assert 0 <= unused() < 500
+        advance(500)
+        assert 500 <= unused() < 1000
+        assert (await ask(wire, "echo in use again")).status == 0
+        await until(lambda: 0 <= unused() < 500)
 
 
 async def test_time_to_log_in_is_no_idleness(serve: Serve) -> None:

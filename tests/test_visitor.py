@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sshhome.authentication import verifies
 from sshhome.certificate import read_certificate
-from sshhome.connection import Connection, verifies
+from sshhome.connection import Connection
 from sshhome.key import fingerprint
 from tests.client import Door, RawChannel, Reply, ask, run, until
 from tests.conftest import NOON, FixedClock

@@ -1,0 +1,212 @@
+"""Look after the users of a site."""
+
+import contextlib
+import getpass
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sshhome import app
+from sshhome.command import Group, complain, site_option
+from sshhome.errors import BadArguments, SiteError
+from sshhome.key import parse_key
+from sshhome.password import hash_password
+from sshhome.totp import new_secret, qr_code, uri
+from sshhome.user import REQUIREMENTS
+
+
+@click.group(cls=Group)
+def user() -> None:
+    """Look after the users of a site; a running server takes each change at once."""
+
+
+@user.command("add")
+@click.argument("login")
+@site_option
+@click.option("--role", "roles", multiple=True, help="A role; may be given again.")
+@click.option("--key", "keys", multiple=True, metavar="LINE|FILE", help="A public key, or a file with one.")
+@click.option("--password", "with_password", is_flag=True, help="Ask for a password.")
+def user_add(login: str, site: str | None, roles: tuple[str, ...], keys: tuple[str, ...], with_password: bool) -> None:
+    """Add a user."""
+    users = app.Site(app.site_path(site)).users
+    hashed = _new_password() if with_password else ""
+    app.add_user(users, login, roles or ("guest",), [_key_line(key) for key in keys], hashed)
+    click.echo(f"added {login}, role {', '.join(roles or ('guest',))}")
+    if not keys and not hashed:
+        click.echo(f"{login} cannot log in yet: `sshhome user key add {login} FILE` or `sshhome user passwd {login}`")
+
+
+@user.command("passwd")
+@click.argument("login")
+@site_option
+@click.option("--remove", is_flag=True, help="End password login for this user.")
+def user_passwd(login: str, site: str | None, remove: bool) -> None:
+    """Set a user's password, asked for without echo, or read from standard input."""
+    users = app.Site(app.site_path(site)).users
+    hashed = "" if remove else _new_password()
+
+    def change(document: Any) -> None:  # noqa: ANN401 (a TOML document)
+        if hashed:
+            document["password"] = hashed
+        else:
+            document.pop("password", None)
+
+    users.edit(login, change)
+    click.echo(f"{login} has {'a new password' if hashed else 'no password'}")
+
+
+@user.command("totp")
+@click.argument("login")
+@site_option
+@click.option("--require", type=click.Choice(REQUIREMENTS[1:]), help="What to prove at each login from now on.")
+@click.option("--remove", is_flag=True, help="End one-time codes for this user.")
+def user_totp(login: str, site: str | None, require: str | None, remove: bool) -> None:
+    """Make a user's secret for one-time codes, and show it once, for an authenticator app."""
+    if remove and require:
+        raise BadArguments("--remove and --require exclude each other")
+    place = app.Site(app.site_path(site))
+    secret = "" if remove else new_secret()
+
+    def change(document: Any) -> None:  # noqa: ANN401 (a TOML document)
+        if secret:
+            document["totp"] = secret
+            document["require"] = require or document.get("require", REQUIREMENTS[0])
+        else:
+            document.pop("totp", None)
+            document.pop("require", None)
+
+    changed = place.users.edit(login, change)
+    if not secret:
+        click.echo(f"{login} has no one-time codes, and needs none")
+        return
+    _show_secret(secret, uri(secret, login, place.config.house.name))
+    if changed.needs_code:
+        click.echo(f"{login} needs a code at each login: {changed.require}")
+    else:
+        click.echo(f'{login} is not asked for codes at login; require = "publickey+totp" in the user file does that')
+
+
+def _show_secret(secret: str, link: str) -> None:
+    """Show a secret as QR code, link and text; to what is no terminal, without the QR code."""
+    if sys.stdout.isatty():
+        code, columns = qr_code(link), shutil.get_terminal_size().columns
+        if len(code[0]) <= columns:
+            click.echo("scan this with an authenticator app:")
+            for line in code:
+                click.secho(line, fg="bright_white", bg="black")
+        else:
+            click.echo(f"a QR code takes {len(code[0])} columns and there are {columns}: type the secret into an")
+            click.echo("authenticator app, or run this again in a wider terminal, which makes another secret")
+    click.echo(link)
+    click.echo(f"secret: {secret} (shown this once)")
+
+
+@user.group("key", cls=Group)
+def user_key() -> None:
+    """List, add and remove a user's keys."""
+
+
+@user_key.command("list")
+@click.argument("login")
+@site_option
+def user_key_list(login: str, site: str | None) -> None:
+    """List a user's keys."""
+    found = app.Site(app.site_path(site)).users.get(login)
+    if found is None:
+        raise BadArguments(f"user '{login}' does not exist, or its file is not understood")
+    for key in found.keys:
+        click.echo(f"{key.fingerprint} {key.kind} {key.comment}".rstrip())
+
+
+# A private key given by mistake begins with dashes; click would take it for an option, and show it.
+@user_key.command("add", context_settings={"ignore_unknown_options": True})
+@click.argument("login")
+@click.argument("key", metavar="LINE|FILE")
+@site_option
+def user_key_add(login: str, key: str, site: str | None) -> None:
+    """Add a public key to a user."""
+    line = _key_line(key)
+
+    def change(document: Any) -> None:  # noqa: ANN401 (a TOML document)
+        if "keys" not in document:
+            document["keys"] = []
+        if any(parse_key(str(old)).blob == parse_key(line).blob for old in document["keys"]):
+            raise BadArguments(f"{login} has this key already")
+        document["keys"].append(line)
+
+    app.Site(app.site_path(site)).users.edit(login, change)
+    click.echo(f"added {parse_key(line).fingerprint} to {login}")
+
+
+@user_key.command("remove")
+@click.argument("login")
+@click.argument("fingerprint", metavar="FINGERPRINT|COMMENT")
+@site_option
+def user_key_remove(login: str, fingerprint: str, site: str | None) -> None:
+    """Remove a key from a user; sessions that use it end."""
+
+    def change(document: Any) -> None:  # noqa: ANN401 (a TOML document)
+        lines = document.get("keys", [])
+        parsed = [parse_key(str(line)) for line in lines]
+        found = [at for at, key in enumerate(parsed) if fingerprint in {key.fingerprint, key.comment}]
+        if not found:
+            raise BadArguments(f"{login} has no key '{fingerprint}'", f"`sshhome user key list {login}` lists them")
+        for at in reversed(found):
+            del lines[at]
+
+    app.Site(app.site_path(site)).users.edit(login, change)
+    click.echo(f"removed {fingerprint} from {login}")
+
+
+@user.command("list")
+@site_option
+def user_list(site: str | None) -> None:
+    """List the users of a site."""
+    place = app.Site(app.site_path(site))
+    place.users.files()
+    for found in place.users:
+        ways = [f"{len(found.keys)} keys"] if found.keys else []
+        ways += ["password"] if found.password else []
+        ways = [found.require] if found.needs_code else ways
+        click.echo(f"{found.login:16} {', '.join(found.roles) or 'no role':16} {', '.join(ways) or 'cannot log in'}")
+    for error in place.refused:
+        complain(error)
+
+
+@user.command("remove")
+@click.argument("login")
+@site_option
+def user_remove(login: str, site: str | None) -> None:
+    """Remove a user; live sessions end."""
+    app.Site(app.site_path(site)).users.remove(login)
+    click.echo(f"removed {login}")
+
+
+def _new_password() -> str:
+    """Ask for a password twice, or read it once from standard input; return its hash."""
+    if not sys.stdin.isatty():
+        return hash_password(sys.stdin.readline().rstrip("\n"))
+    first = getpass.getpass("new password: ")
+    if getpass.getpass("again: ") != first:
+        raise BadArguments("the two are not the same")
+    return hash_password(first)
+
+
+def _key_line(given: str) -> str:
+    """Return the authorized_keys line given, or that of the file given; raises SiteError for one that is no key."""
+    line, is_file = given, False
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
+        path = Path(given).expanduser()
+        is_file = path.is_file()
+        line = path.read_text(encoding="utf-8").strip() if is_file else given
+    if "PRIVATE KEY" in line:
+        raise BadArguments("this is a private key", f"its public half is probably {given}.pub" if is_file else "")
+    try:
+        parse_key(line)
+    except SiteError as error:
+        what = "holds no key" if is_file else "is neither a file nor a key"
+        raise BadArguments(f"'{given[:80]}' {what}: {error.message}") from None
+    return line
