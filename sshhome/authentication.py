@@ -21,6 +21,8 @@ from sshhome.key import SIGNATURES, is_fido
 
 #: A user name of more bytes is cut to them, and still longer than any user's.
 _LONGEST_NAME = 64
+#: Bytes of a password that are looked at: asyncssh prepares it (RFC 4013) in a time that grows with their square.
+_LONGEST_PASSWORD = 1200
 #: The flags that a FIDO device sets (WebAuthn §6.1): somebody touched it; and it made sure who.
 _TOUCHED, _VERIFIED = 0x01, 0x04
 
@@ -80,6 +82,12 @@ class Authentication(asyncssh.SSHServerConnection):
         sent = packet.get_consumed_payload()
         rest = SSHPacket(packet.get_remaining_payload())
         raw = rest.get_string()
+        fields = SSHPacket(rest.get_remaining_payload())
+        fields.get_string()
+        if fields.get_string() == b"password" and len(fields.get_remaining_payload()) > _LONGEST_PASSWORD:
+            raise asyncssh.ProtocolError("password too long")
+        if not (self._auth_in_progress or self._auth_complete):
+            raise asyncssh.ProtocolError("no service was asked for")
         name = _unfolded(raw)
         if name != raw:
             packet = SSHPacket(sent + wire.string(name) + rest.get_remaining_payload())

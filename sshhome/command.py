@@ -11,6 +11,11 @@ from sshhome.escape import printable
 site_option = click.option("--site", metavar="DIR", help="The site; default $SSHHOME_SITE or the current directory.")
 
 
+def say(line: str) -> None:
+    """Tell one harmless line."""
+    click.echo(printable(line))
+
+
 def complain(error: SshhomeError) -> None:
     """Tell of an error in one harmless line."""
     click.echo(printable(f"error: {error.message}" + (f" ({error.hint})" if error.hint else "")), err=True)

@@ -9,7 +9,7 @@ import socket
 from typing import Any
 
 import asyncssh
-from asyncssh.constants import MSG_IGNORE
+from asyncssh.constants import MSG_CHANNEL_OPEN, MSG_IGNORE
 from asyncssh.packet import SSHPacket
 
 from sshhome.authentication import Authentication
@@ -29,6 +29,8 @@ _DEFERRED_HIGH = 32
 _DEFERRED_HARD = 4096
 #: Key exchanges in a minute at which the peer is given up; OpenSSH begins one an hour or a gigabyte.
 _MAX_EXCHANGES = 10
+#: Pieces of data that wait on a channel before they are put together.
+_MOST_PIECES = 256
 _MAX_ENV = 32
 _MAX_ENV_BYTES = 4096
 _ENV = frozenset({b"TERM", b"LANG", b"COLORTERM", b"NO_COLOR", b"TZ"})
@@ -51,6 +53,16 @@ class Channel(asyncssh.SSHServerChannel[str]):
             self._pause_resume_writing()
             return
         super()._flush_send_buf()
+
+    def _accept_data(self, data: bytes, datatype: int | None = None) -> None:
+        """Take data that nobody reads yet without keeping an object for each byte of it."""
+        super()._accept_data(data, datatype)
+        if len(self._recv_buf) > _MOST_PIECES:
+            self._recv_buf = [(b"".join(piece for piece, _ in self._recv_buf), None)]
+
+    def _process_pty_req_request(self, packet: SSHPacket) -> bool:
+        """Give no terminal to a session that has begun without one."""
+        return not self._session_started and super()._process_pty_req_request(packet)
 
     def _process_env_request(self, packet: SSHPacket) -> bool:
         """Take what a terminal needs to look right, and nothing else."""
@@ -210,10 +222,26 @@ class Connection(Authentication):
 
     def add_channel(self, chan: Any) -> int:  # noqa: ANN401 (generic in asyncssh)
         """Refuse one channel too many; one that both sides have closed, and asyncssh has yet to forget, is none."""
-        live = sum(channel._recv_state != "closed" for channel in self._channels.values())  # noqa: SLF001 (see above)
+        channels = self._channels.values()
+        live = sum(one._session is None or one._recv_state != "closed" for one in channels)  # noqa: SLF001 (see above)
         if live >= self.limits.sessions_per_connection:
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_RESOURCE_SHORTAGE, "too many sessions on this connection")
         return super().add_channel(chan)
+
+    def _process_channel_open(self, _pkttype: int, _pktid: int, packet: SSHPacket) -> None:
+        """Open sessions alone; asyncssh calls whatever method of its own is named like what is asked for."""
+        if SSHPacket(packet.get_remaining_payload()).get_string() == b"session":
+            super()._process_channel_open(_pkttype, _pktid, packet)
+            return
+        packet.get_string()
+        number = packet.get_uint32()
+        self.send_channel_open_failure(number, asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "nothing is forwarded", "en")
+
+    #: asyncssh finds what handles a packet in here, and not by the name of a method.
+    _packet_handlers = {  # noqa: RUF012 (asyncssh's own)
+        **Authentication._packet_handlers,  # noqa: SLF001 (see above)
+        MSG_CHANNEL_OPEN: _process_channel_open,
+    }
 
     def create_server_channel(
         self, encoding: str | None = "", errors: str = "", window: int = 0, max_pktsize: int = 0

@@ -220,14 +220,18 @@ class Dispatch:
         wait = self._rate.take(session.login.user)
         if wait:
             often = self.limits.orders_per_minute
-            raise SlowDown(f"{often} orders a minute, no more", f"try again in {span(math.ceil(wait))}")
+            raise SlowDown(
+                f"{often} {'order' if often == 1 else 'orders'} a minute, no more",
+                f"try again in {span(math.ceil(wait))}",
+            )
 
     async def _road(self, session: Session, trace: _Trace) -> Outcome:
         user = self.users.get(session.login.user)
-        if user is None:
+        reason = session.removed() if user is not None else "your user was removed"
+        if user is None or reason:
             session.leaving = True
-            session.end("your user was removed")
-            raise Denied("your user was removed")
+            session.end(reason)
+            raise Denied(reason)
         order, words = self._find(user, trace)
         decision = self._holds(user, order)
         trace.decision = decision.rule

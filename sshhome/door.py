@@ -220,7 +220,7 @@ class Door:
         if now >= self._told_until:
             self._told.clear()
             self._told_until = now + _POLITE_WINDOW
-        polite = self._told[source] < _POLITE and len(self._lingering) < _MAX_LINGERING
+        polite = self._told[source] < _POLITE and len(self._lingering) < _MAX_LINGERING and len(self._told) < _MAX_KNOWN
         if not polite:
             client.close()
             return

@@ -9,6 +9,8 @@ _HARMFUL = re.compile(
     "\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 
+_UNSEEN = re.compile(_HARMFUL.pattern.replace("\x00-\x1f\x7f-\x9f", "\x80-\x9f"))
+
 
 def _visible(match: re.Match[str]) -> str:
     code = ord(match[0])
@@ -23,6 +25,11 @@ def _json_escape(match: re.Match[str]) -> str:
 def printable(text: str) -> str:
     """Return the text with every harmful character spelt out, escape as a backslash and `x1b`."""
     return text if text.isascii() and text.isprintable() else _HARMFUL.sub(_visible, text)
+
+
+def seen(text: str) -> str:
+    """Return what somebody types, U+FFFD in place of what would not be seen on the line; control keys stay."""
+    return text if text.isascii() else _UNSEEN.sub("\ufffd", text)
 
 
 def printable_json(text: str) -> str:

@@ -112,13 +112,13 @@ def size(text: str) -> int:
 
 
 def span(seconds: float) -> str:
-    """Return a duration as people say it: `45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
+    """Return a duration as people say it: `45 s`, `1 min 30 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
-    minutes = whole // 60
+    minutes, seconds = divmod(whole, 60)
     if minutes < 60:
-        return f"{minutes} min"
+        return f"{minutes} min {seconds} s" if seconds and minutes < 10 else f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     if hours < 24:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"

@@ -5,6 +5,7 @@ import errno
 import os
 import socket
 from collections.abc import Sequence
+from typing import Any
 
 import asyncssh
 
@@ -19,6 +20,8 @@ from sshhome.visitor import Visitor, Visitors
 #: Seconds a client has to close once it has been told goodbye.
 _GOODBYE = 2.0
 _BACKLOG = 512
+#: What a name may stand for besides, as `localhost` does for an address of IPv6 where there is none.
+_NOT_HERE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 #: Seconds between two looks at user files, bans and resources.
 _LOOK_EVERY = 0.5
 
@@ -97,19 +100,18 @@ async def _listeners(address: str) -> list[socket.socket]:
     """Return a listening socket for each thing that an address stands for; raises SiteError."""
     host, port = split_address(address)
     listeners: list[socket.socket] = []
+    loop, missing = asyncio.get_running_loop(), None
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        for family, kind, protocol, _, name in dict.fromkeys(found):
-            listener = socket.socket(family, kind, protocol)
-            listeners.append(listener)
-            listener.setblocking(False)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listener.bind(name)
-            listener.listen(_BACKLOG)
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, _, _, _, name in dict.fromkeys(found):
+            try:
+                listeners.append(_listener(family, name))
+            except OSError as error:
+                if error.errno not in _NOT_HERE:
+                    raise
+                missing = error
+        if missing is not None and not listeners:
+            raise missing
     except UnicodeError:
         raise SiteError(f"cannot listen on {address}: not a host name") from None
     except OSError as error:
@@ -117,5 +119,20 @@ async def _listeners(address: str) -> list[socket.socket]:
             listener.close()
         # A name that cannot be resolved has a number of its own kind.
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise SiteError(f"cannot listen on {address}: {reason or os.strerror(errno.EINVAL)}") from None
+        raise SiteError(f"cannot listen on {address}: {reason}") from None
     return listeners
+
+
+def _listener(family: int, name: Any) -> socket.socket:  # noqa: ANN401 (a tuple that depends on the family)
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setblocking(False)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(name)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -19,13 +19,27 @@ class Login(msgspec.Struct, frozen=True):
 class Session:
     """One channel: a shell, a batch or an exec."""
 
-    def __init__(self, number: int, login: Login, channel: str, started: float, end: Callable[[str], None]) -> None:
-        """Remember who and since when; `end` closes the connection, telling the client why."""
+    def __init__(
+        self,
+        number: int,
+        login: Login,
+        channel: str,
+        *,
+        started: float,
+        end: Callable[[str], None],
+        removed: Callable[[], str],
+    ) -> None:
+        """Remember who and since when.
+
+        `end` closes the connection, telling the client why; `removed` tells why this login would not be let in any
+        more, or nothing.
+        """
         self.number = number
         self.login = login
         self.channel = channel
         self.started = started
         self.end = end
+        self.removed = removed
         self.orders = 0
         #: Orders that are running now.
         self.running = 0
@@ -42,9 +56,16 @@ class Sessions:
         self._live: dict[int, Session] = {}
         self._numbers = itertools.count(1)
 
-    def open(self, login: Login, channel: str, started: float, end: Callable[[str], None]) -> Session:
+    def open(
+        self,
+        login: Login,
+        channel: str,
+        started: float,
+        end: Callable[[str], None],
+        removed: Callable[[], str] = lambda: "",
+    ) -> Session:
         """Begin a session and return it."""
-        session = Session(next(self._numbers), login, channel, started, end)
+        session = Session(next(self._numbers), login, channel, started=started, end=end, removed=removed)
         self._live[session.number] = session
         return session
 

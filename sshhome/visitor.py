@@ -28,6 +28,15 @@ from sshhome.user import User, Users
 
 #: Characters of what a client says that go into the audit log.
 _TOLD = 64
+#: What asyncssh raises for what is no SSH; some of it by an oversight.
+_GARBAGE = (
+    asyncssh.ProtocolError,
+    asyncssh.ProtocolNotSupported,
+    asyncssh.MACError,
+    asyncssh.CompressionError,
+    asyncssh.packet.PacketDecodeError,
+    UnicodeDecodeError,
+)
 
 
 class Visitors:
@@ -129,7 +138,7 @@ class Visitor(asyncssh.SSHServer):
         """Return which fault a connection was that ended before anybody proved or failed to prove anything."""
         if self.connection.grace_exceeded:
             return "grace"
-        if isinstance(exc, asyncssh.ProtocolError | asyncssh.MACError | asyncssh.CompressionError):
+        if isinstance(exc, _GARBAGE):
             return "protocol"
         ordinary = exc is None or isinstance(exc, OSError | asyncssh.DisconnectError)
         return "noauth" if ordinary else "crash"
@@ -297,7 +306,7 @@ class Visitor(asyncssh.SSHServer):
             visitors.audit.write("session.refused", **told, reason=BUSY, rule="limits.sessions_per_user")
             raise SlowDown(BUSY, "you have too many sessions open")
         self._sessions, self.unused_since = self._sessions + 1, math.inf
-        session = visitors.sessions.open(self.login, channel, visitors.clock.now(), self.end)
+        session = visitors.sessions.open(self.login, channel, visitors.clock.now(), self.end, self.removed)
         visitors.audit.write(
             "session.opened",
             user=self.login.user,

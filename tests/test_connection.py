@@ -445,6 +445,8 @@ METHODS: dict[type, dict[str, str]] = {
         "_send_kexinit": "",
         "_get_extra_kex_algs": "",
         "add_channel": "chan",
+        "_process_channel_open": "_pkttype _pktid packet",
+        "send_channel_open_failure": "send_chan code reason lang",
         "_login_timer_callback": "",
         "create_server_channel": "encoding errors window max_pktsize",
         "_update_recv_pktlen": "max_pktsize",
@@ -465,6 +467,8 @@ METHODS: dict[type, dict[str, str]] = {
         "__init__": "conn loop allow_pty line_editor line_echo line_history max_line_length encoding errors window "
         "max_pktsize",
         "_flush_send_buf": "",
+        "_accept_data": "data datatype",
+        "_process_pty_req_request": "packet",
         "_pause_resume_writing": "",
         "_process_env_request": "packet",
         "_process_exec_request": "packet",
@@ -476,10 +480,19 @@ ATTRIBUTES: dict[type, set[str]] = {
     asyncssh.SSHServerConnection: {
         *("_allow_pty", "_auth_complete", "_channels", "_deferred_packets", "_encoding", "_errors", "_inpbuf"),
         *("_line_echo", "_line_editor", "_line_history", "_loop", "_max_line_length", "_max_pktsize", "_transport"),
-        *("_client_version", "_login_timer", "_kex_algs", "_mac_algs", "_username", "_window"),
+        *("_auth_in_progress", "_client_version", "_login_timer", "_kex_algs", "_mac_algs", "_username", "_window"),
         "_session_id",
     },
-    asyncssh.SSHServerChannel: {"_conn", "_env", "_recv_state", "_send_chan", "_send_state"},
+    asyncssh.SSHServerChannel: {
+        "_recv_buf",
+        "_session",
+        "_session_started",
+        "_conn",
+        "_env",
+        "_recv_state",
+        "_send_chan",
+        "_send_state",
+    },
 }
 
 

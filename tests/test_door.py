@@ -375,6 +375,9 @@ async def test_how_many_are_known_is_bounded(make: Make) -> None:
         late = Place(door, THERE)
         late.left()
         late.proved()
+        stranger = Place(door, "192.0.2.1")
+        assert door.refusal(THERE) == (BUSY, "limits.startups")
+        stranger.left()
         addresses = [f"10.0.{high}.{low}" for high in range(20) for low in range(250)]
         for address in addresses:
             place = Place(door, address)
@@ -500,9 +503,11 @@ async def test_polite_refusals_at_once_are_bounded(entrance: Entrance) -> None:
 
 
 async def test_who_has_read_why_is_let_go(entrance: Entrance) -> None:
-    """The socket of a refusal is closed when the client has ended, or has reset the connection."""
+    """A client that is refused reads all there is at once; when it has ended or reset, the socket is closed."""
     for end in (lambda client: client.shutdown(socket.SHUT_WR), socket.socket.close, reset):
         client = await entrance.lingering(BANNED)
+        assert reason_in(await hear(client)) == WHY
+        assert len(entrance.door._lingering) == 1
         end(client)
         await until(lambda: not entrance.door._lingering)
 
@@ -515,7 +520,8 @@ async def test_who_was_told_why_and_stays_is_let_go(entrance: Entrance) -> None:
     await turns()
     assert len(entrance.door._lingering) == 1
     advance(0.1)
-    await until(lambda: not entrance.door._lingering)
+    await turns()
+    assert not entrance.door._lingering
     assert reason_in(await hear(client)) == WHY
 
 

@@ -27,6 +27,8 @@ INTERRUPTED = 130
 #: A client's window is what it says, within reason; 0 by 0 means that it does not know.
 _COLUMNS, _ROWS = (8, 500), (1, 300)
 _DEFAULT_SIZE = (80, 24)
+#: Seconds from a change of the window to drawing anew.
+_RESIZE_AFTER = 0.05
 #: Seconds before the end of an idle session at which it is told.
 _IDLE_NOTICE = 60.0
 _PLAIN_TERMINALS = frozenset({"", "dumb", "unknown"})
@@ -71,6 +73,9 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
         self._heard = 0.0
         self._warned = False
         self._idle: asyncio.TimerHandle | None = None
+        self._resizing: asyncio.TimerHandle | None = None
+        #: What is said once all else has been.
+        self._goodbye = ""
 
     # -- asyncssh's callbacks -----------------------------------------------------------------------------------------
 
@@ -112,7 +117,12 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
         return True
 
     def terminal_size_changed(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:  # noqa: ARG002
-        """Draw again."""
+        """Draw again, some times a second at most, however often a window changes."""
+        if self._resizing is None:
+            self._resizing = asyncio.get_running_loop().call_later(_RESIZE_AFTER, self._resize)
+
+    def _resize(self) -> None:
+        self._resizing = None
         self.resized()
 
     def signal_received(self, signal: str) -> None:
@@ -136,8 +146,9 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncssh's own signature)
         """Stop reading orders; one that is running ends by itself in dispatch."""
         self._writable.set()
-        if self._idle is not None:
-            self._idle.cancel()
+        for timer in (self._idle, self._resizing):
+            if timer is not None:
+                timer.cancel()
         if self._task is not None:
             self._task.cancel()
 
@@ -212,6 +223,7 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
 
     def answer(self, outcome: Outcome) -> int:
         """Send what an order answered, and return its status."""
+        self._hear()
         try:
             out, error = render(outcome, self.look)
         except Exception:
@@ -264,6 +276,9 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
         if self._idle is not None:
             self._idle.cancel()
         if self._channel is not None and not self._channel.is_closing():
+            if self._goodbye:
+                start = "\n" if self.interactive else ""
+                self.write(f"{start}{self._goodbye}\n", error=not self.interactive)
             self._channel.exit(self._status)
 
     def _hear(self) -> None:
@@ -277,8 +292,7 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
             self._hear()
         left = self._heard + idle - loop.time()
         if left <= 0:
-            start = "\n" if self.interactive else ""
-            self.write(f"{start}idle for {span(idle)}, goodbye\n", error=not self.interactive)
+            self._goodbye = f"idle for {span(idle)}, goodbye"
             self._status = TimedOut.status
             self.connection_lost(None)
             return

@@ -4,6 +4,7 @@ import asyncio
 
 from sshhome.channels import SessionChannel
 from sshhome.channels.prompt import Prompt
+from sshhome.escape import seen
 from sshhome.session import Session
 
 #: Characters taken from the client at once, and characters waiting at which it is asked to wait.
@@ -37,6 +38,7 @@ class _PlainShell(Prompt):
         if text is None:
             self._text.put_nowait(None)
             return
+        text = seen(text)
         self._size += len(text)
         for at in range(0, len(text), _SLICE):
             self._text.put_nowait(text[at : at + _SLICE])

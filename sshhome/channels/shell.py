@@ -94,7 +94,7 @@ class _Shell(Prompt):
             multiline=False,
             accept_handler=self._accept,
         )
-        buffer.on_text_insert += self._cut
+        buffer.on_text_changed += self._cut
         self._buffer = buffer
         control = BufferControl(buffer, input_processors=[BeforeInput(self.prompt, style="class:prompt")])
 

@@ -23,6 +23,7 @@ from prompt_toolkit.keys import Keys
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 from sshhome.channels import SessionChannel
+from sshhome.escape import seen
 
 #: Characters parsed in one go, so that one client's paste cannot hold up the others.
 SLICE = 256
@@ -52,7 +53,7 @@ class KeyInput(Input):
         self._text: deque[str] = deque()
         self._size = 0
         self._keys: list[KeyPress] = []
-        self._parser = Vt100Parser(self._keys.append)
+        self._parser = Vt100Parser(self._press)
         self._escape = 0
         self._paused = False
         self._ended = False
@@ -66,12 +67,18 @@ class KeyInput(Input):
             return
         if self._ended:
             return
+        text = seen(text)
         self._text.append(text)
         self._size += len(text)
         if self._size > _HIGH and not self._paused:
             self._paused = True
             self._channel.pause_reading()
         self._schedule()
+
+    def _press(self, press: KeyPress) -> None:
+        # Nobody was asked for a mouse, and prompt_toolkit's handler fails on what one may say.
+        if press.key is not Keys.Vt100MouseEvent:
+            self._keys.append(press)
 
     def _schedule(self) -> None:
         if self._step_handle is None and self._callback is not None:

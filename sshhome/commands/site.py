@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from sshhome import app, config
-from sshhome.command import complain, site_option
+from sshhome.command import complain, say, site_option
 from sshhome.errors import BadArguments, SiteError
 from sshhome.order import REGISTRY
 from sshhome.reference import markdown
@@ -47,9 +47,10 @@ def check(site: str | None) -> None:
         complain(error)
     if errors:
         raise SystemExit(SiteError.status)
-    click.echo(config.show(place.config))
+    for line in config.show(place.config).split("\n"):
+        say(line)
     for user in place.users:
-        click.echo(f"user {user.login} = {', '.join(user.roles) or 'no role'}, {len(user.grants)} grants")
+        say(f"user {user.login} = {', '.join(user.roles) or 'no role'}, {len(user.grants)} grants")
 
 
 @click.command()

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from sshhome import app
-from sshhome.command import Group, complain, site_option
+from sshhome.command import Group, complain, say, site_option
 from sshhome.errors import BadArguments, SiteError
 from sshhome.key import parse_key
 from sshhome.password import hash_password
@@ -118,7 +118,7 @@ def user_key_list(login: str, site: str | None) -> None:
     if found is None:
         raise BadArguments(f"user '{login}' does not exist, or its file is not understood")
     for key in found.keys:
-        click.echo(f"{key.fingerprint} {key.kind} {key.comment}".rstrip())
+        say(f"{key.fingerprint} {key.kind} {key.comment}".rstrip())
 
 
 # A private key given by mistake begins with dashes; click would take it for an option, and show it.
@@ -171,7 +171,7 @@ def user_list(site: str | None) -> None:
         ways = [f"{len(found.keys)} keys"] if found.keys else []
         ways += ["password"] if found.password else []
         ways = [found.require] if found.needs_code else ways
-        click.echo(f"{found.login:16} {', '.join(found.roles) or 'no role':16} {', '.join(ways) or 'cannot log in'}")
+        say(f"{found.login:16} {', '.join(found.roles) or 'no role':16} {', '.join(ways) or 'cannot log in'}")
     for error in place.refused:
         complain(error)
 

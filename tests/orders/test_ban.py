@@ -82,7 +82,7 @@ async def test_explaining(road: Road, clock: FixedClock) -> None:
     assert await told(road, f"ban explain ::ffff:{ATTACKER}") == (
         "203.0.113.9 is not banned\n"
         "penalty: 10 s, and refused once it is more than 15 s, for connections that do not speak SSH\n"
-        "failed logins: home 1 min ago, home 1 min ago, home 1 min ago, \\x1b[2J\\x0aroot 0 s ago\n"
+        "failed logins: home 1 min 30 s ago, home 1 min 30 s ago, home 1 min 30 s ago, \\x1b[2J\\x0aroot 0 s ago\n"
         "the next failed login bans 203.0.113.9 for 1 min\n"
     )
     fail(road, 1)
