@@ -7,7 +7,7 @@ export PIP_CONSTRAINT = constraints.txt
 export PIP_BUILD_CONSTRAINT = constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run demo test test-real lint types layers check bench docs clean
+.PHONY: run demo test test-real test-flood lint types layers check bench siege docs clean
 
 run: $(VENV)/.run  ## serve this checkout as a site
 	$(VENV)/bin/sshhome serve
@@ -20,6 +20,9 @@ test: $(VENV)/.dev  ## all tests that need nothing but Python
 
 test-real: $(VENV)/.dev  ## tests through real clients and servers; `.ci/run` installs those
 	$(PYTEST) -m real $(ARGS)
+
+test-flood: $(VENV)/.dev  ## attacks that take longer than anybody likes to wait
+	$(PYTEST) -m flood $(ARGS)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
@@ -35,6 +38,9 @@ check: lint types layers test  ## what CI runs
 
 bench: $(VENV)/.dev  ## sshhome beside bare asyncssh and OpenSSH's sshd, as ratios
 	$(VENV)/bin/python -m benchmarks
+
+siege: $(VENV)/.dev  ## a login in peace, and while the door is flooded
+	$(VENV)/bin/python -m benchmarks.siege
 
 docs: $(VENV)/.dev  ## write what is generated from the registry
 	$(VENV)/bin/sshhome orders > docs/orders.md
