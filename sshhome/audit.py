@@ -14,6 +14,9 @@ from sshhome.escape import printable_json
 
 log = logging.getLogger(__name__)
 
+#: Events of a flood that are written one by one, in so many seconds.
+_SHOWN, _WINDOW = 20, 10.0
+
 #: Every event there is, with what it tells; an event that is not here cannot be written.
 EVENTS = {
     "server.started": "the server listens",
@@ -69,3 +72,39 @@ class Audit:
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
+
+
+class Flood:
+    """Events of one kind that may come by the thousand: some are written, and of the others how many there were."""
+
+    def __init__(self, audit: Audit, clock: Clock, event: str) -> None:
+        """Write to an audit log; a line with `hidden` counts the events since the last one that was written."""
+        self.hidden = 0
+        self._audit = audit
+        self._clock = clock
+        self._event = event
+        self._until = 0.0
+        self._written = 0
+
+    def write(self, **fields: object) -> None:
+        """Append one event, or count it."""
+        now = self._clock.monotonic()
+        if now >= self._until:
+            self.tell()
+            self._until, self._written = now + _WINDOW, 0
+        self._written += 1
+        if self._written <= _SHOWN:
+            self._audit.write(self._event, **fields)
+        else:
+            self.hidden += 1
+
+    def tick(self) -> None:
+        """Tell of hidden events once their time is over; called every now and then."""
+        if self._clock.monotonic() >= self._until:
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell of hidden events, if there are any."""
+        hidden, self.hidden = self.hidden, 0
+        if hidden:
+            self._audit.write(self._event, hidden=hidden, reason="more of the same")

@@ -29,6 +29,8 @@ _DEFERRED_HIGH = 32
 _DEFERRED_HARD = 4096
 #: Key exchanges in a minute at which the peer is given up; OpenSSH begins one an hour or a gigabyte.
 _MAX_EXCHANGES = 10
+#: Times that a client may ask for proofs of the host keys; OpenSSH asks once.
+_MAX_PROOFS = 2
 #: Pieces of data that wait on a channel before they are put together.
 _MOST_PIECES = 256
 _MAX_ENV = 32
@@ -105,6 +107,7 @@ class Connection(Authentication):
         self._read_paused = False
         self._preauth_bytes = 0
         self._exchanges = 0
+        self._proofs_asked = 0
         self._exchanges_since = 0.0
         self._socket: socket.socket | None = None
 
@@ -242,6 +245,15 @@ class Connection(Authentication):
         **Authentication._packet_handlers,  # noqa: SLF001 (see above)
         MSG_CHANNEL_OPEN: _process_channel_open,
     }
+
+    def _process_hostkeys_prove_00_at_openssh_dot_com_global_request(self, packet: SSHPacket) -> None:
+        """Prove each host key, once or twice: a signature costs far more than to ask for it."""
+        self._proofs_asked += 1
+        size = sum(4 + len(key) for key in self._all_server_host_keys)
+        if self._proofs_asked > _MAX_PROOFS or len(packet.get_remaining_payload()) > size:
+            self._report_global_response(False)
+        else:
+            super()._process_hostkeys_prove_00_at_openssh_dot_com_global_request(packet)
 
     def create_server_channel(
         self, encoding: str | None = "", errors: str = "", window: int = 0, max_pktsize: int = 0

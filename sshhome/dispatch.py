@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from sshhome import words as tokenizer
-from sshhome.audit import Audit
+from sshhome.audit import Audit, Flood
 from sshhome.ban import Bans, facts
 from sshhome.bind import Call, calls_of, masked, split_common, texts_of
 from sshhome.clock import Clock
@@ -108,6 +108,8 @@ class Dispatch:
         self.sessions = sessions
         self.bans = bans
         self.audit = audit
+        #: Orders refused because they come too fast, which a batch may give by the thousand.
+        self.hasty = Flood(audit, clock, "order.refused")
         self.clock = clock
         self.configure(limits)
         self.house_name = house_name
@@ -158,6 +160,7 @@ class Dispatch:
         """Wait for the orders that are still running."""
         while self._running:
             await asyncio.wait(self._running)
+        self.hasty.tell()
 
     def scope(self, user: User) -> Scope:
         """Return what this user's words are understood against: the devices they may see, and names if admin."""
@@ -356,23 +359,29 @@ class Dispatch:
     def _write_audit(self, session: Session, trace: _Trace, outcome: Outcome, started: float) -> None:
         error, login, status = outcome.error, session.login, outcome.status
         refused = status in {64, 75, 77, 127} and not outcome.answers
+        told = {
+            "user": login.user,
+            "key": login.key,
+            "source": login.source,
+            "channel": session.channel,
+            "session": session.number,
+            "order": trace.order.name if trace.order else tokenizer.join(trace.words)[:200],
+            "args": trace.args,
+            "devices": trace.devices,
+            "decision": trace.decision,
+            "left_out": [label for label, _ in outcome.left_out],
+            "status": status,
+            "code": error.code if error else "",
+            "message": error.message if error else "",
+            "incident": trace.incident,
+            "ms": round((self.clock.monotonic() - started) * 1000, 1),
+        }
+        if isinstance(error, SlowDown):
+            self.hasty.write(**told)
+            return
         self.audit.write(
             "order.refused" if refused else "order.done" if status in {0, NotConfirmed.status} else "order.failed",
-            user=login.user,
-            key=login.key,
-            source=login.source,
-            channel=session.channel,
-            session=session.number,
-            order=trace.order.name if trace.order else tokenizer.join(trace.words)[:200],
-            args=trace.args,
-            devices=trace.devices,
-            decision=trace.decision,
-            left_out=[label for label, _ in outcome.left_out],
-            status=status,
-            code=error.code if error else "",
-            message=error.message if error else "",
-            incident=trace.incident,
-            ms=round((self.clock.monotonic() - started) * 1000, 1),
+            **told,
         )
 
 

@@ -10,7 +10,7 @@ import struct
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 
-from sshhome.audit import Audit
+from sshhome.audit import Audit, Flood
 from sshhome.ban import Bans
 from sshhome.clock import Clock
 from sshhome.config import Limits
@@ -31,8 +31,6 @@ _KNOWN_FOR, _MAX_KNOWN = 7 * 86400.0, 4096
 _POLITE, _POLITE_WINDOW = 3, 60.0
 #: Polite refusals at once, each a socket of its own, the seconds each has to be read, and what it may send meanwhile.
 _MAX_LINGERING, _LINGER, _LINGER_BYTES = 64, 2.0, 64 * 1024
-#: Refusals that the audit log names one by one, in so many seconds; it counts the others.
-_LOGGED, _LOG_WINDOW = 20, 10.0
 #: Seconds in which `limits.alert_refusals` refusals are an alert, and seconds until the next alert of its kind.
 _ALERT_WINDOW, _ALERT_AGAIN = 60.0, 600.0
 _DISC_TOO_MANY_CONNECTIONS = 12
@@ -91,6 +89,7 @@ class Door:
         self.waiting: Counter[str] = Counter()
         #: Until when a source is known for a login that succeeded; the latest one last.
         self._known: OrderedDict[str, float] = OrderedDict()
+        self.refusals = Flood(audit, clock, "connection.refused")
         self._bans = bans
         self._audit = audit
         self._clock = clock
@@ -100,9 +99,6 @@ class Door:
         self._lingering: dict[socket.socket, asyncio.TimerHandle] = {}
         self._told: Counter[str] = Counter()
         self._told_until = 0.0
-        self._log_until = 0.0
-        self._logged = 0
-        self._hidden = 0
         self._alert_until = 0.0
         self._refused = 0
         self._alerted: dict[str, float] = {}
@@ -123,7 +119,7 @@ class Door:
             self._let_go(client)
         if self._arriving:
             await asyncio.wait(self._arriving)
-        self._tell_hidden()
+        self.refusals.tell()
 
     def refusal(self, address: str) -> tuple[str, str]:
         """Return why an address may not connect now, in words for the client and as the rule; or two empty texts.
@@ -257,31 +253,14 @@ class Door:
         client.close()
 
     def _count(self, address: str, reason: str, rule: str) -> None:
-        """Log a refusal, or count it where a flood of them would fill the log; many of them are an alert."""
+        """Log a refusal; many of them are an alert."""
+        self.refusals.write(source=address, reason=reason, rule=rule)
         now = self._clock.monotonic()
-        if now >= self._log_until:
-            self._tell_hidden()
-            self._log_until, self._logged = now + _LOG_WINDOW, 0
-        self._logged += 1
-        if self._logged <= _LOGGED:
-            self._audit.write("connection.refused", source=address, reason=reason, rule=rule)
-        else:
-            self._hidden += 1
         if now >= self._alert_until:
             self._alert_until, self._refused = now + _ALERT_WINDOW, 0
         self._refused += 1
         if self._refused >= self.limits.alert_refusals:
             self.alert("alert.refusals", refusals=self._refused, seconds=int(_ALERT_WINDOW), source=address, rule=rule)
-
-    def tick(self) -> None:
-        """Tell of hidden refusals once their time is over; called every now and then."""
-        if self._clock.monotonic() >= self._log_until:
-            self._tell_hidden()
-
-    def _tell_hidden(self) -> None:
-        hidden, self._hidden = self._hidden, 0
-        if hidden:
-            self._audit.write("connection.refused", hidden=hidden, reason="more of the same")
 
 
 def disconnect_message(code: int, reason: str) -> bytes:

@@ -88,7 +88,8 @@ class Server:
             await self.visitors.bans.refresh()
             self.visitors.look_after()
             self._look_at_resources()
-            self.door.tick()
+            self.door.refusals.tick()
+            self.visitors.dispatch.hasty.tick()
 
     def _look_at_resources(self) -> None:
         self.door.shortage = shortage(self.config.limits)

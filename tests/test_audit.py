@@ -135,10 +135,10 @@ def written_events() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
                 continue
-            # `audit.write("id", …)`, `ctx.audit("id", …)`, `self.alert("id", …)`, `stack.callback(audit.write, "id")`
+            # `audit.write("id", …)`, `ctx.audit("id", …)`, `self.alert("id", …)`, `Flood(…, "id")`; as a callback too
             called = [ast.unparse(part) for part in (node.func, *node.args[:1])]
             writes = [name.endswith(("audit.write", ".audit", ".alert")) for name in called]
-            at = 0 if writes[0] else 1 if writes[1:] == [True] else None
+            at = 0 if writes[0] else 1 if writes[1:] == [True] else 2 if called[0] == "Flood" else None
             if at is not None:
                 constants = (part for part in ast.walk(node.args[at]) if isinstance(part, ast.Constant))
                 found |= {part.value for part in constants if isinstance(part.value, str)}

@@ -446,6 +446,8 @@ METHODS: dict[type, dict[str, str]] = {
         "_get_extra_kex_algs": "",
         "add_channel": "chan",
         "_process_channel_open": "_pkttype _pktid packet",
+        "_process_hostkeys_prove_00_at_openssh_dot_com_global_request": "packet",
+        "_report_global_response": "result",
         "send_channel_open_failure": "send_chan code reason lang",
         "_login_timer_callback": "",
         "create_server_channel": "encoding errors window max_pktsize",
@@ -480,7 +482,16 @@ ATTRIBUTES: dict[type, set[str]] = {
     asyncssh.SSHServerConnection: {
         *("_allow_pty", "_auth_complete", "_channels", "_deferred_packets", "_encoding", "_errors", "_inpbuf"),
         *("_line_echo", "_line_editor", "_line_history", "_loop", "_max_line_length", "_max_pktsize", "_transport"),
-        *("_auth_in_progress", "_client_version", "_login_timer", "_kex_algs", "_mac_algs", "_username", "_window"),
+        *(
+            "_all_server_host_keys",
+            "_auth_in_progress",
+            "_client_version",
+            "_login_timer",
+            "_kex_algs",
+            "_mac_algs",
+            "_username",
+            "_window",
+        ),
         "_session_id",
     },
     asyncssh.SSHServerChannel: {

@@ -619,16 +619,16 @@ async def test_a_flood_does_not_fill_the_log(entrance: Entrance, clock: FixedClo
         await entrance.refused(BANNED)
         assert entrance.refusals == (min(number + 1, 20), 0)
     clock.advance(9.9)
-    entrance.door.tick()
+    entrance.door.refusals.tick()
     assert entrance.refusals == (20, 0)
     clock.advance(0.1)
-    entrance.door.tick()
+    entrance.door.refusals.tick()
     assert entrance.refusals == (20, 30)
     (hidden,) = [event for event in entrance.audit("connection.refused") if "hidden" in event]
     assert hidden["reason"] == "more of the same"
-    entrance.door.tick()
+    entrance.door.refusals.tick()
     clock.advance(100)
-    entrance.door.tick()
+    entrance.door.refusals.tick()
     assert entrance.refusals == (20, 30)
 
 
@@ -643,7 +643,7 @@ async def test_what_was_hidden_is_told_before_what_comes_next(entrance: Entrance
     for _ in range(30):
         await entrance.refused(BANNED)
     assert entrance.refusals == (40, 5)
-    assert entrance.door._hidden == 11
+    assert entrance.door.refusals.hidden == 11
 
 
 async def test_closing_tells_what_was_hidden(entrance: Entrance) -> None:

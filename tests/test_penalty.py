@@ -24,7 +24,7 @@ def test_a_crash_is_refused_at_once(penalties: Penalties, clock: FixedClock) -> 
     """One crash is 90 s of refusal, which says why, and ends by itself."""
     penalty = penalties.add(ATTACKER, "crash")
     assert penalty == penalties.find(ATTACKER) == Penalty(ATTACKER, "crash", 90.0, active=True)
-    assert penalty.reason == "a connection that broke the server from 203.0.113.9, try again in 1 min"
+    assert penalty.reason == "a connection that broke the server from 203.0.113.9, try again in 1 min 30 s"
     clock.advance(89.5)
     assert penalties.find(ATTACKER) == Penalty(ATTACKER, "crash", 0.5, active=True)
     clock.advance(0.5)

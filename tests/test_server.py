@@ -422,7 +422,7 @@ async def test_rude_banned_clients_leave_nothing(door: Door) -> None:
                 await asyncio.get_running_loop().sock_sendall(knock, b"SSH-2.0-rude\r\n" + b"\0" * 1000)
             else:
                 knock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    await until(lambda: len(door.audit("connection.refused")) + door.server.door._hidden == 200)
+    await until(lambda: len(door.audit("connection.refused")) + door.server.door.refusals.hidden == 200)
     await until(lambda: asyncio.all_tasks() <= before | {asyncio.current_task()})
     assert not door.server.visitors
     assert not door.server.door.sources
@@ -487,11 +487,11 @@ async def test_hidden_refusals_are_told_by_and_by(serve: Serve, clock: FixedCloc
     async with serve() as door:
         await get_banned(door)
         knock()
-        await until(lambda: door.server.door._hidden == 5)
+        await until(lambda: door.server.door.refusals.hidden == 5)
         clock.advance(10)
         await until(lambda: [e["hidden"] for e in door.audit("connection.refused") if "hidden" in e] == [5])
         knock()
-        await until(lambda: door.server.door._hidden == 5)
+        await until(lambda: door.server.door.refusals.hidden == 5)
     assert [e["hidden"] for e in door.audit("connection.refused") if "hidden" in e] == [5, 5]
     assert door.audit()[-1]["event"] == "server.stopped"
 

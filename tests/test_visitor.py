@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import asyncssh
 import pytest
-from asyncssh.constants import MSG_USERAUTH_REQUEST
+from asyncssh.constants import MSG_CHANNEL_OPEN, MSG_USERAUTH_REQUEST
 from asyncssh.packet import Byte, MPInt, String, UInt32
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -559,13 +559,13 @@ async def test_a_folded_name_does_not_come_in_as_the_plain_one(door: Door) -> No
 
 
 def test_asyncssh_2_24_hands_packets_to_what_its_map_says() -> None:
-    """The map in which asyncssh looks up what handles a packet has ours for login requests, its own for the rest."""
+    """Where asyncssh looks up what handles a packet stands ours for logins and channels, its own for the rest."""
     theirs, ours = asyncssh.SSHServerConnection._packet_handlers, Connection._packet_handlers
     assert theirs[MSG_USERAUTH_REQUEST] is asyncssh.SSHServerConnection._process_userauth_request
     assert ours[MSG_USERAUTH_REQUEST] is Connection._process_userauth_request
-    assert {k: v for k, v in ours.items() if k != MSG_USERAUTH_REQUEST} == {
-        k: v for k, v in theirs.items() if k != MSG_USERAUTH_REQUEST
-    }
+    assert ours[MSG_CHANNEL_OPEN] is Connection._process_channel_open
+    own = {MSG_USERAUTH_REQUEST, MSG_CHANNEL_OPEN}
+    assert {k: v for k, v in ours.items() if k not in own} == {k: v for k, v in theirs.items() if k not in own}
 
 
 @settings(deadline=None, max_examples=300)

@@ -90,7 +90,7 @@ async def test_explaining(road: Road, clock: FixedClock) -> None:
     assert await told(road, f"ban explain {ATTACKER}") == (
         "203.0.113.9 is banned for 1 min more, until 2026-06-02T12:02:30Z: too many failed logins\n"
         "  ban 1, kind login, since 2026-06-02T12:01:30Z: 5 as \\x1b[2J\\x0aroot, home\n"
-        "penalty: refused for 1 min more, for a connection that broke the server\n"
+        "penalty: refused for 1 min 40 s more, for a connection that broke the server\n"
         "it is refused before it can try again\n"
     )
     known = await as_json(road, f"ban explain {ATTACKER}")
