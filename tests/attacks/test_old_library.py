@@ -2,7 +2,7 @@
 
 import asyncssh
 import pytest
-from asyncssh import connection
+from asyncssh import connection, kex
 
 from sshhome import app
 from sshhome.errors import SiteError
@@ -22,7 +22,7 @@ async def test_a_library_without_post_quantum_keys(
     site: app.Site, monkeypatch: pytest.MonkeyPatch, profile: str
 ) -> None:
     """With a cryptography that cannot do it the server does not start, instead of offering less without a word."""
-    classic = [name for name in connection.get_kex_algs() if b"mlkem" not in name]
+    classic = [name for name in kex.get_kex_algs() if b"mlkem" not in name]
     monkeypatch.setattr(connection, "get_kex_algs", lambda: classic)
     (site.path / "sshhome.toml").write_text(f'[crypto]\nprofile = "{profile}"\n')
     with pytest.raises(SiteError, match="post-quantum key exchange needs cryptography 48"):
