@@ -56,7 +56,8 @@ class Door(NamedTuple):
     def audit(self, event: str = "") -> list[dict[str, Any]]:
         """Return the audit events so far, or those of one id."""
         text = (self.site.path / "state" / "audit.jsonl").read_text(encoding="utf-8")
-        events = [json.loads(line) for line in text.splitlines()]
+        # A line across two pages of the file can be seen half, while another thread writes it.
+        events = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
         return [e for e in events if event in {"", e["event"]}]
 
     def orders(self) -> list[tuple[str, int]]:

@@ -74,6 +74,7 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
         self._warned = False
         self._idle: asyncio.TimerHandle | None = None
         self._resizing: asyncio.TimerHandle | None = None
+        self._interrupting: asyncio.Handle | None = None
         #: What is said once all else has been.
         self._goodbye = ""
 
@@ -128,12 +129,21 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
     def signal_received(self, signal: str) -> None:
         """Interrupt what runs."""
         if signal in {"INT", "TERM", "HUP"}:
-            self.interrupted()
+            self._interrupt_soon()
 
     def break_received(self, msec: int) -> bool:  # noqa: ARG002 (asyncssh's own signature)
         """Interrupt what runs."""
-        self.interrupted()
+        self._interrupt_soon()
         return True
+
+    def _interrupt_soon(self) -> None:
+        """Interrupt once, however often that is asked for in one breath: no window bounds how often."""
+        if self._interrupting is None:
+            self._interrupting = asyncio.get_running_loop().call_soon(self._interrupt)
+
+    def _interrupt(self) -> None:
+        self._interrupting = None
+        self.interrupted()
 
     def pause_writing(self) -> None:
         """Hold output back."""
@@ -146,7 +156,7 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncssh's own signature)
         """Stop reading orders; one that is running ends by itself in dispatch."""
         self._writable.set()
-        for timer in (self._idle, self._resizing):
+        for timer in (self._idle, self._resizing, self._interrupting):
             if timer is not None:
                 timer.cancel()
         if self._task is not None:
