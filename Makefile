@@ -7,7 +7,7 @@ export PIP_CONSTRAINT = constraints.txt
 export PIP_BUILD_CONSTRAINT = constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run demo test test-real test-flood lint types layers check bench siege docs clean
+.PHONY: run demo test test-real test-flood lint types layers check bench bench-policy siege docs clean
 
 run: $(VENV)/.run  ## serve this checkout as a site
 	$(VENV)/bin/sshhome serve
@@ -39,6 +39,9 @@ check: lint types layers test  ## what CI runs
 bench: $(VENV)/.dev  ## sshhome beside bare asyncssh and OpenSSH's sshd, as ratios
 	$(VENV)/bin/python -m benchmarks
 
+bench-policy: $(VENV)/.bench  ## what a decision costs beside pycasbin's, as ratios
+	$(VENV)/bin/python -m benchmarks.policy
+
 siege: $(VENV)/.dev  ## a login in peace, and while the door is flooded
 	$(VENV)/bin/python -m benchmarks.siege
 
@@ -58,4 +61,8 @@ $(VENV)/.run: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.run
 	$(VENV)/bin/python -m pip install --quiet --group dev
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.run
+	$(VENV)/bin/python -m pip install --quiet --group bench
 	touch $@

@@ -24,6 +24,7 @@ from sshhome.errors import BadArguments, SiteError
 from sshhome.grant import Roles
 from sshhome.hostkey import bad_host_keys, load_host_keys, make_key
 from sshhome.house import House
+from sshhome.journal import Journal
 from sshhome.key import parse_key
 from sshhome.order import REGISTRY
 from sshhome.password import Passwords, hash_password
@@ -33,6 +34,7 @@ from sshhome.server import Server
 from sshhome.session import Sessions
 from sshhome.stores.sqlite import SqliteStore
 from sshhome.user import Users
+from sshhome.uses import Uses
 from sshhome.visitor import Visitors
 
 BACKENDS: Mapping[str, type[Backend]] = {"simulated": SimulatedBackend}
@@ -45,7 +47,8 @@ class Site:
         """Read the configuration; raises SiteError."""
         self.path = path
         self.config = load(path)
-        self.roles = Roles({name: role.grants for name, role in self.config.roles.items()})
+        own = {name: role.grants for name, role in self.config.roles.items()}
+        self.roles = Roles(own, timezone(self.config), {order.name for order in REGISTRY})
         self.refused: list[SiteError] = []
         self.users = Users(path / "authorized_users", self.roles, self.refused.append)
 
@@ -144,6 +147,9 @@ async def running(
         stack.push_async_callback(store.close)
         bans = Bans(site.config.bans, clock, store, chance)
         await bans.load()
+        uses, journal = Uses(store), Journal(store, clock)
+        await uses.load()
+        await journal.load()
         house = House()
         for number, options in enumerate(site.config.backend):
             name = f"{options.get('kind')} {number}"
@@ -159,6 +165,10 @@ async def running(
             users=users,
             sessions=sessions,
             bans=bans,
+            uses=uses,
+            journal=journal,
+            store=store,
+            hash_password=passwords.hash,
             audit=audit,
             clock=clock,
             limits=site.config.limits,
@@ -178,6 +188,7 @@ async def running(
         server = Server(site.config, Door(site.config.limits, bans, audit, clock, chance), visitors)
         stack.push_async_callback(server.close)
         addresses = await server.listen(listen or site.config.listen, host_keys)
+        dispatch.address = site.config.house.address or addresses[0]
         reload = Reload(site.path, server, dispatch=dispatch, bans=bans, users=users, audit=audit)
         for watch in (server.look_after(), reload.watch()):
             stack.callback(asyncio.create_task(watch).cancel)

@@ -37,6 +37,8 @@ EVENTS = {
     "config.refused": "changed files are not understood; the old configuration stays",
     "user.refused": "a user file is not understood; the old version stays",
     "order.done": "an order ended well, or was sent and not confirmed",
+    "order.rehearsed": "an order was given with --dry-run: it told what it would do, and did nothing",
+    "order.reverted": "what an order changed came back by itself, or could not be reached, as its status tells",
     "order.refused": "an order was unknown, badly written or not permitted",
     "order.failed": "an order was permitted and did not work",
 }

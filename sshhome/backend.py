@@ -32,7 +32,10 @@ class Backend(Protocol):
         """Return every device known now."""
 
     async def apply(self, device: Device, change: State) -> None:
-        """Send a change to a device; raises Unavailable, or BadArguments in the device's own words."""
+        """Send a change to a device; raises Unavailable, or BadArguments in the device's own words.
+
+        Cut off, it ends once the change has been sent, or never will be.
+        """
 
     async def close(self) -> None:
         """Let go of everything; nothing is reported after it."""

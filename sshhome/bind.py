@@ -5,42 +5,81 @@ from typing import Any
 
 import msgspec
 
-from sshhome.device import Device
+from sshhome.device import Device, State
 from sshhome.errors import BadArguments
-from sshhome.order import Order
+from sshhome.order import Order, Registry
 from sshhome.param import EVERYTHING, ONLY, Devices, Scope, Secret
 from sshhome.target import Match
-from sshhome.words import Word
+from sshhome.words import Word, quote
 
-#: Options that every order takes.
+#: Options that every order takes, unless it has one of that name itself.
 COMMON_OPTIONS: Mapping[str, str] = {
     "--json": "answer in JSON",
     "--no-wait": "do not wait for the device's own echo",
     "--keep-going": "go on with the next order after one that failed",
+    "--dry-run": "tell what would be done, and do nothing",
+    "--yes": "say beforehand that it is meant",
+    "--code": "prove who you are with a one-time code",
+    "--for": "bring it back after a while",
+    "--confirm": "bring it back unless `confirm` is said in time",
 }
+#: Those that a value follows.
+VALUED = frozenset({"--code", "--for", "--confirm"})
+#: Those about the answer, and about what comes after it.
+_ANSWERING = frozenset({"--json", "--keep-going"})
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One run of an order's function: its arguments, the device it may change, and that one's short name."""
+    """One run of an order's function: its arguments, the device it may change, and that one's short name.
+
+    `change` is what would be set on the device, and None for an order that sets nothing.
+    """
 
     args: Mapping[str, Any]
     device: Device | None = None
     label: str = ""
+    change: State | None = None
 
 
-def split_common(words: Sequence[Word]) -> tuple[frozenset[str], Sequence[Word]]:
-    """Split off the options that every order takes; what follows a bare `--` is never an option."""
-    common: set[str] = set()
+def split_common(registry: Registry, words: Sequence[Word]) -> tuple[Mapping[str, str], Sequence[Word]]:
+    """Split off the options that every order takes, each with its value; what follows a bare `--` is never an option.
+
+    Those behind another order, as `explain` takes one, are that order's, but for how to answer.
+    """
+    common: dict[str, str] = {}
     rest: list[Word] = []
-    for at, word in enumerate(words):
+    order: Order | None = None
+    waiting = iter(words)
+    for word in waiting:
         if word == Word("--"):
-            rest += (Word(later.text, quoted=True) for later in words[at + 1 :])
+            rest += (Word(later.text, quoted=True) for later in waiting)
             break
-        if word.is_option and word.text in COMMON_OPTIONS:
-            common.add(word.text)
-        else:
-            rest.append(word)
-    return frozenset(common), rest
+        name, equals, value = word.text.partition("=")
+        if word.is_option and name in COMMON_OPTIONS and (name in VALUED or not equals) and not _own(order, name):
+            if name in VALUED and not equals:
+                following = next(waiting, None)
+                value = "" if following is None else following.text
+            common[name] = value
+            continue
+        rest.append(word)
+        if order is None and len(rest) <= 2:
+            order, _ = registry.find([word.text for word in rest])
+    return common, rest
+
+
+def _own(order: Order | None, name: str) -> bool:
+    """Return whether an option is the order's own, or that of another order which it takes."""
+    if order is None:
+        return False
+    takes_order = any(param.type.verbatim for param in order.params)
+    return (takes_order and name not in _ANSWERING) or any(p.option and p.dashed == name for p in order.params)
+
+
+def check_common(common: Mapping[str, str]) -> None:
+    """Raise BadArguments when one of these options lacks its value."""
+    for name in common:
+        if name in VALUED and not common[name]:
+            raise BadArguments(f"option '{name}' needs a value")
 
 
 def texts_of(order: Order, words: Sequence[Word]) -> dict[str, str]:
@@ -50,7 +89,10 @@ def texts_of(order: Order, words: Sequence[Word]) -> dict[str, str]:
     places = [param for param in order.params if not param.option]
     waiting = iter(words)
     for word in waiting:
-        if word.is_option:
+        if places and places[0].type.verbatim and places[0].name in texts:
+            # Another order, whose options are its own.
+            texts[places[0].name] += f" {word.text if word.is_option else quote(word.text)}"
+        elif word.is_option:
             name, equals, value = word.text.partition("=")
             param = options.get(name)
             if param is None:
@@ -66,8 +108,10 @@ def texts_of(order: Order, words: Sequence[Word]) -> dict[str, str]:
         elif not places:
             raise BadArguments(f"one word too many: '{word.text}'", f"usage: {order.usage}")
         elif places[0].type.rest:
+            verbatim = places[0].type.verbatim
+            text = quote(word.text) if verbatim else word.text
             name = places[0].name
-            texts[name] = f"{texts[name]} {word.text}" if name in texts else word.text
+            texts[name] = f"{texts[name]} {text}" if name in texts else text
         else:
             texts[places.pop(0).name] = word.text
     missing = next((param for param in order.params if param.required and param.name not in texts), None)

@@ -152,6 +152,8 @@ def _judge(certificate: Certificate, line: Key, names: set[str], source: str, no
         order=line.order or order,
         touch=line.touch or "no-touch-required" not in certificate.extensions,
         verify=verify,
+        grants=line.grants,
+        role=line.role,
     )
 
 

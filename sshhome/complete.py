@@ -1,5 +1,6 @@
 """What may come next in a half-typed line: the orders, devices and values this user could use."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -9,15 +10,15 @@ from sshhome.dispatch import Dispatch
 from sshhome.errors import BadArguments
 from sshhome.order import Order
 from sshhome.param import Scope, Suggestion
+from sshhome.session import Session
 from sshhome.target import Match
-from sshhome.user import User
 from sshhome.words import Word, quote, split
 
 #: More than a person reads; the menu scrolls long before.
 _MOST = 200
 
 
-def complete(dispatch: Dispatch, user: User, before: str) -> tuple[str, list[Suggestion]]:
+def complete(dispatch: Dispatch, session: Session, before: str) -> tuple[str, list[Suggestion]]:
     """Return the half-typed last word, and what it may become, quoted where it must be."""
     line = before.rsplit("\n", 1)[-1]
     try:
@@ -31,11 +32,24 @@ def complete(dispatch: Dispatch, user: User, before: str) -> tuple[str, list[Sug
     if typed and (words[-1].quoted or not line.endswith(typed)):
         return "", []
     done = words if fresh else words[:-1]
-    allowed = dispatch.allowed(user)
-    found = _next(allowed, dispatch.scope(user), done, typed)
+    standing, authorizer = session.standing(), dispatch.authorizer
+    if isinstance(standing, str):
+        return "", []
+    facts = authorizer.facts(standing, session)
+    names = [word.text.lower() for word in done]
+    allowed = authorizer.allowed(standing.rights, facts)
+    begun = [order for order in allowed if names[: len(order.name.split())] == order.name.split()]
+    order = max(begun, key=lambda order: len(order.name), default=None)
+    found: Iterable[Suggestion]
+    if order is None or order.name == "help":
+        found = _first_words(allowed, names if order is None else names[1:])
+    else:
+        scope = authorizer.scope(standing.rights, facts)
+        scope = msgspec.structs.replace(scope, permits=authorizer.able(standing.rights, order, facts))
+        found = itertools.chain(_first_words(allowed, names), _next(order, scope, done, typed))
     near = typed.lower()
-    matching = [s for s in found if s.text.lower().startswith(near) and s.text]
-    unique = {suggestion.text: suggestion for suggestion in matching[:_MOST]}
+    matching = (s for s in found if s.text.lower().startswith(near) and s.text)
+    unique = {suggestion.text: suggestion for suggestion in itertools.islice(matching, _MOST)}
     return typed, [msgspec.structs.replace(s, text=_quoted(s.text)) for s in unique.values()]
 
 
@@ -43,14 +57,8 @@ def _quoted(text: str) -> str:
     return text if text.startswith("--") else quote(text)
 
 
-def _next(allowed: Sequence[Order], scope: Scope, done: Sequence[Word], typed: str) -> Iterable[Suggestion]:
+def _next(order: Order, scope: Scope, done: Sequence[Word], typed: str) -> Iterable[Suggestion]:
     """Return what may follow the words that are done; `typed` decides only whether options are offered."""
-    names = [word.text.lower() for word in done]
-    order = next((o for o in allowed if names[: len(o.name.split())] == o.name.split()), None)
-    if order is None:
-        return _first_words(allowed, names)
-    if order.name == "help":
-        return _first_words(allowed, names[1:])
     if typed.startswith("--"):
         own = [Suggestion(p.dashed, p.says) for p in order.params if p.option]
         return [*own, *(Suggestion(name, says) for name, says in COMMON_OPTIONS.items())]

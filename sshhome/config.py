@@ -94,10 +94,11 @@ class Certificates(msgspec.Struct, frozen=True):
 
 
 class HouseConfig(msgspec.Struct, frozen=True):
-    """The house's own name and zone; an empty zone is the system's."""
+    """The house's own name, its zone if not the system's, and where people find it if not where it listens."""
 
     name: str = "house"
     timezone: str = ""
+    address: str = ""
 
 
 class Role(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -19,6 +19,7 @@ _YES = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false":
 _WORDS: Mapping[str, Mapping[str, bool]] = {
     "locked": {"locked": True, "unlocked": False},
     "position": {"open": True, "closed": False},
+    "open": {"open": True, "closed": False},
 }
 
 
@@ -126,6 +127,11 @@ ATTRIBUTES: Mapping[str, Attribute] = {
 _PRIMARY = ("target_temperature", "position", "speed", "brightness", "locked", "armed", "on")
 
 
+#: What a lamp or a fan comes back with when it is switched on.
+_LEVELS = ("brightness", "speed")
+COLOR = ("hue", "saturation", "color_temperature")
+
+
 class Device(msgspec.Struct, frozen=True, kw_only=True):
     """A device as the house knows it now; a change makes a new one.
 
@@ -169,6 +175,10 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
         attribute = self.attributes.get(name)
         return attribute is not None and attribute.settable
 
+    def settable(self, state: State) -> State:
+        """Return what of a state an order may set: a device that was replaced may do less than the one before."""
+        return {name: value for name, value in state.items() if self.can_set(name)}
+
     def as_json(self) -> dict[str, Any]:
         """Return the one form a device has in every JSON answer."""
         return {
@@ -183,6 +193,54 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     def with_state(self, change: State, *, available: bool = True) -> "Device":
         """Return the device after a change of some of its state."""
         return msgspec.structs.replace(self, state={**self.state, **change}, available=available)
+
+    def completed(self, change: State) -> State:
+        """Return a change with what follows from it: what a lamp comes back with, that one that is dimmed is on.
+
+        A level or colour that it comes back with and that is not known is None.
+        """
+        after = dict(change)
+        level = next((name for name in _LEVELS if name in self.attributes), "")
+        if "hue" in change:
+            after.setdefault("color_temperature", None)
+        elif "color_temperature" in change:
+            after = {"hue": None, "saturation": None, **after}
+        if "on" not in self.attributes or not any(name in change for name in ("on", level, *COLOR)):
+            return after
+        if change.get("on") is False:
+            # What is off shows nothing, whatever it is given to come back with.
+            return {name: value for name, value in after.items() if name not in (level, *COLOR)}
+        if change.get(level) == 0:
+            return {**after, "on": False} if "on" not in change else after
+        if self.state.get("on") is not True:
+            shown = {name: self.state.get(name) for name in COLOR if name in self.attributes}
+            # A lamp shows a colour or a white: if one of them is known, the other is not what it comes back with.
+            remembered: dict[str, Scalar] = {name: value for name, value in shown.items() if value is not None}
+            remembered = remembered or shown
+            if level:
+                remembered[level] = self.state.get(level) or None
+            after = {"on": True, **remembered, **after}
+        return after
+
+    def before(self, change: State) -> State:
+        """Return what brings it back to how it is now, once a change has been made."""
+        after = {**change, **self.completed(change)}
+        names = {name for name, wanted in after.items() if self.state.get(name) != wanted}
+        if not names:
+            return {}
+        if self.state.get("on") is True and after.get("on") is False:
+            # Not everything that goes out knows how it shone.
+            names.update(_LEVELS, COLOR)
+        if not names.isdisjoint(COLOR):
+            # A colour is one thing, and takes the place of a white.
+            names.update(COLOR)
+        if self.state.get("on") is False and not names.isdisjoint((*_LEVELS, *COLOR)):
+            # To set these switches on.
+            names.add("on")
+        # That a scene was activated is nothing that could be brought back.
+        names.discard("activated")
+        settable = [name for name, attribute in self.attributes.items() if name in names and attribute.settable]
+        return {name: now for name in settable if (now := self.state.get(name)) is not None}
 
     def echoes(self, change: State) -> bool:
         """Return whether its own report says that it took the change.

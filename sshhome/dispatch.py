@@ -5,10 +5,10 @@ Shell, exec and batch meet here, and so will schedules, macros and RPC: there is
 
 import asyncio
 import difflib
-import logging
 import math
-import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,72 +16,35 @@ import msgspec
 
 from sshhome import words as tokenizer
 from sshhome.audit import Audit, Flood
-from sshhome.ban import Bans, facts
-from sshhome.bind import Call, calls_of, masked, split_common, texts_of
+from sshhome.authorize import STEP_UP_LASTS, Authorizer
+from sshhome.ban import Bans
+from sshhome.ban import facts as facts_of_ban
+from sshhome.bind import Call, calls_of, check_common, masked, split_common, texts_of
 from sshhome.clock import Clock
+from sshhome.condition import Facts, Unmet
 from sshhome.config import Limits
-from sshhome.device import Device
-from sshhome.errors import BadArguments, Denied, Internal, NotConfirmed, SlowDown, SshhomeError, TimedOut, UnknownOrder
-from sshhome.grant import Decision, Privilege, decide, holds
+from sshhome.device import Device, State
+from sshhome.errors import BadArguments, Denied, Internal, SlowDown, SshhomeError, Unavailable, UnknownOrder
+from sshhome.execution import COMES_BACK, Execution, Ready, TimeFor, function, unbroken
 from sshhome.house import House
+from sshhome.journal import Journal
 from sshhome.limits import Rate
-from sshhome.order import Context, Order, Registry
-from sshhome.param import Devices, Scope, Suggestion
+from sshhome.order import Context, Judgement, Order, Registry, Verdict
+from sshhome.outcome import Answer, DryRun, Outcome
+from sshhome.param import Scope, Suggestion
+from sshhome.policy import Decision, agreed
 from sshhome.quantity import span
-from sshhome.session import Session, Sessions
-from sshhome.target import Index
-from sshhome.user import User, Users
+from sshhome.session import Session, Sessions, Standing
+from sshhome.step_up import prove
+from sshhome.store import Store
+from sshhome.trace import Trace
+from sshhome.user import Users
+from sshhome.uses import Uses
 from sshhome.words import Word
 
-log = logging.getLogger(__name__)
-
+_CODE = re.compile(r"(--code[=\s]+)\S+")
 #: Unknown orders in a row after which a session is closed.
 MAX_BAD_ORDERS = 10
-#: Statuses from the worst to the best, for an order that acted on several devices.
-_WORST = (70, 124, 77, 64, 69, 3)
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What an order returned, and for which arguments; `label` is the short name of the device it acted on."""
-
-    value: Any
-    args: Mapping[str, Any] = {}
-    label: str = ""
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How an order ended: its answers, the devices it left out and why, or the one error.
-
-    `several` tells that the target was a room, a glob or `all`: the JSON form is an array then.
-    """
-
-    order: Order | None = None
-    answers: Sequence[Answer] = ()
-    several: bool = False
-    left_out: Sequence[tuple[str, SshhomeError]] = ()
-    error: SshhomeError | None = None
-    json: bool = False
-    wait: bool = True
-
-    @property
-    def status(self) -> int:
-        """The exit status: 0, the error's, or that of the worst device left out."""
-        if self.error is not None:
-            return self.error.status
-        statuses = {error.status for _, error in self.left_out}
-        return next((status for status in _WORST if status in statuses), max(statuses, default=0))
-
-
-class _Trace(msgspec.Struct):
-    """What is known of an order so far; the audit event is written from it, however the order ends."""
-
-    words: Sequence[Word] = ()
-    common: frozenset[str] = frozenset()
-    order: Order | None = None
-    args: dict[str, str] = {}
-    decision: str = ""
-    devices: Sequence[str] = ()
-    incident: str = ""
 
 
 class Dispatch:
@@ -95,6 +58,10 @@ class Dispatch:
         users: Users,
         sessions: Sessions,
         bans: Bans,
+        uses: Uses,
+        journal: Journal,
+        store: Store,
+        hash_password: Callable[[str], Awaitable[str]],
         audit: Audit,
         clock: Clock,
         limits: Limits,
@@ -107,6 +74,12 @@ class Dispatch:
         self.users = users
         self.sessions = sessions
         self.bans = bans
+        self.uses = uses
+        self.journal = journal
+        self.store = store
+        self.hash_password = hash_password
+        #: Where people find the house; known once it listens.
+        self.address = ""
         self.audit = audit
         #: Orders refused because they come too fast, which a batch may give by the thousand.
         self.hasty = Flood(audit, clock, "order.refused")
@@ -114,8 +87,16 @@ class Dispatch:
         self.configure(limits)
         self.house_name = house_name
         self.timezone = timezone
-        self._indexes: dict[str, tuple[User, int, Index]] = {}
-        self._running: set[asyncio.Task[Outcome]] = set()
+        self.authorizer = Authorizer(registry, house, uses, clock, timezone)
+        self.execution = Execution(house, uses, journal, audit, clock)
+        self.authorizer.names = {
+            "users": lambda: [Suggestion(name) for name in users.names()],
+            "bans": lambda: [Suggestion(ban.source, ban.rule) for ban in bans.in_force()],
+            "sessions": lambda: [Suggestion(str(s.number), f"{s.login.user}, {s.channel}") for s in sessions],
+        }
+        self._running: dict[asyncio.Task[Outcome], Session] = {}
+        #: Orders that were cut off, and why.
+        self._cut: dict[asyncio.Task[Any], str] = {}
 
     def configure(self, limits: Limits) -> None:
         """Take other limits, for the orders from now on."""
@@ -137,7 +118,8 @@ class Dispatch:
                 self._not_too_fast(session)
             except SlowDown as slow:
                 error = slow
-            trace = _Trace(words=[Word(line[:200])])
+            # Nobody can tell which of it are options; a code in it may still be good.
+            trace = Trace(words=[Word(_CODE.sub(r"\1***", line[:200]))])
             outcome = Outcome(error=error, json="--json" in (*line[-200:].split(), *(word.text for word in also)))
             self._write_audit(session, trace, outcome, self.clock.monotonic())
             yield outcome
@@ -152,68 +134,77 @@ class Dispatch:
     async def run(self, session: Session, words: Sequence[Word]) -> Outcome:
         """Run one order to its end, also when whoever waits for it leaves."""
         task = asyncio.get_running_loop().create_task(self._run(session, words))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running[task] = session
+        task.add_done_callback(self._ended)
         return await asyncio.shield(task)
 
+    def _ended(self, task: asyncio.Task[Outcome]) -> None:
+        self._running.pop(task, None)
+        self._cut.pop(task, None)
+
     async def settle(self) -> None:
-        """Wait for the orders that are still running."""
-        while self._running:
-            await asyncio.wait(self._running)
+        """Wait for the orders that are still running, but for nobody's answer to a question."""
+        while tasks := [*self._running, *self.execution.running]:
+            for session in self.sessions:
+                session.ask = None
+                session.give_up()
+            await asyncio.wait(tasks)
+        self.journal.save()
         self.hasty.tell()
 
-    def scope(self, user: User) -> Scope:
-        """Return what this user's words are understood against: the devices they may see, and names if admin."""
-        known = self._indexes.get(user.login)
-        if known is None or known[0] is not user or known[1] != self.house.version:
-            visible = (d.id for d in self.house.devices.values() if decide(user.grants, Privilege.READ, d).allowed)
-            known = (user, self.house.version, Index(visible, self.house.devices))
-            self._indexes[user.login] = known
-        names = self._names if holds(user.grants, Privilege.ADMIN).allowed else {}
-        return Scope(known[2], names)
+    async def cut(self, affected: Callable[[Session], bool], reason: str) -> int:
+        """Cut off the orders of some sessions and end these; none of them runs any more when this returns.
 
-    def allowed(self, user: User) -> list[Order]:
-        """Return the orders this user could give with success: on a device they may operate, if it takes one."""
-        scope = self.scope(user)
-        return [order for order in self.registry if self._could(user, order, scope)]
-
-    def may(self, user: User, order: Order, device: Device) -> Decision:
-        """Return whether a user may give an order on a device: the stronger of the two's privileges decides.
-
-        A scene needs the right to each thing it touches.
+        Returns how many sessions there were. The order that asks for it goes on to its end.
         """
-        needs = order.needs
-        if needs is Privilege.CONTROL and device.guards:
-            needs = Privilege.ACCESS
-        decision = decide(user.grants, needs, device)
-        if decision.allowed and needs is not Privilege.READ:
-            for member_id in device.members:
-                member = self.house.devices.get(member_id)
-                if member is not None and not (inner := self.may(user, order, member)).allowed:
-                    return inner
-        return decision
+        own = asyncio.current_task()
+        # Some end by themselves once their orders have.
+        sessions = {session for session in self.sessions if affected(session)}
+        tasks = [task for task, session in self._running.items() if affected(session) and task is not own]
+        for task in tasks:
+            self._cut[task] = reason
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        sessions |= {session for session in self.sessions if affected(session)}
+        for session in sessions:
+            session.leaving = True
+            session.end(reason)
+        return len(sessions)
+
+    def allowed(self, standing: Standing, session: Session) -> list[Order]:
+        """Return the orders that could be given in this session now."""
+        return self.authorizer.allowed(standing.rights, self.authorizer.facts(standing, session))
 
     # -- the road -----------------------------------------------------------------------------------------------------
 
     async def _run(self, session: Session, words: Sequence[Word]) -> Outcome:
         """Take the road and write the audit event, whatever happens on it."""
         started = self.clock.monotonic()
-        common, rest = split_common(words)
-        trace = _Trace(words=rest, common=common)
+        trace = Trace(words=words)
         outcome = Outcome(error=Internal("cut off"))
         session.orders += 1
         session.running += 1
         try:
+            trace.common, trace.words = split_common(self.registry, words)
             self._not_too_fast(session)
+            check_common(trace.common)
             outcome = await self._road(session, trace)
         except SshhomeError as error:
             outcome = Outcome(error=error)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task not in self._cut:
+                raise
+            task.uncancel()
+            outcome = Outcome(error=Denied(self._cut[task]))
         except Exception as error:  # noqa: BLE001 (a bug in one order costs that order alone)
-            outcome = Outcome(error=_incident(trace, error))
+            outcome = Outcome(error=trace.failed(error))
         finally:
             session.running -= 1
             self._write_audit(session, trace, outcome, started)
         outcome = self._count_unknown(session, outcome)
+        common = trace.common
         return msgspec.structs.replace(
             outcome, order=trace.order, json="--json" in common, wait="--no-wait" not in common
         )
@@ -228,36 +219,41 @@ class Dispatch:
                 f"try again in {span(math.ceil(wait))}",
             )
 
-    async def _road(self, session: Session, trace: _Trace) -> Outcome:
-        user = self.users.get(session.login.user)
-        reason = session.removed() if user is not None else "your user was removed"
-        if user is None or reason:
-            session.leaving = True
-            session.end(reason)
-            raise Denied(reason)
-        order, words = self._find(user, trace)
-        decision = self._holds(user, order)
-        trace.decision = decision.rule
-        if not decision.allowed:
-            raise Denied(f"'{order.name}' needs the {order.needs} privilege")
-        scope = self.scope(user)
-        texts = texts_of(order, words)
-        trace.args = masked(order, texts)
-        calls, several = calls_of(order, texts, scope)
-        permitted, left_out = self._authorize(user, order, calls, trace)
-        if left_out and not several:
-            raise left_out[0][1]
-        context = self._context(user, session, scope, wait="--no-wait" not in trace.common)
-        try:
-            async with asyncio.timeout(self.limits.order_timeout) as limit:
-                answers, failed = await _call_all(order, context, permitted, trace, several=several)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            raise TimedOut(f"'{order.name}' took longer than {self.limits.order_timeout:g} s") from None
-        return Outcome(answers=answers, several=several, left_out=[*left_out, *failed])
+    async def _road(self, session: Session, trace: Trace) -> Outcome:
+        standing = self._standing(session)
+        order, words = self._find(standing, session, trace)
+        ready = await self._prepare(standing, session, order, words, trace)
+        self.execution.comes_back(ready, trace.common)
+        if "--dry-run" in trace.common:
+            return _dry_run(ready)
+        refused: Denied | None = None
+        while ready.asked and refused is None:
+            try:
+                await prove(standing, session, ready, trace.common, self.clock)
+            except Denied as error:
+                if not ready.several or not ready.permitted:
+                    raise
+                refused = error
+            # Somebody took their time to answer: everything is looked at afresh.
+            standing = self._standing(session)
+            ready = await self._prepare(standing, session, order, words, trace)
+        if refused is not None:
+            ready.left_out += ((call.label, refused) for call, _ in ready.asked)
+        trace.devices = [call.device.id for call in ready.permitted if call.device is not None]
+        if ready.left_out and not ready.several:
+            raise ready.left_out[0][1]
+        return await self.execution.carry_out(ready, trace, self.limits.order_timeout)
 
-    def _find(self, user: User, trace: _Trace) -> tuple[Order, Sequence[Word]]:
+    def _standing(self, session: Session) -> Standing:
+        """Return who gives the order and what they may do, as it is now; raises Denied for who has been shut out."""
+        standing = session.standing()
+        if isinstance(standing, str):
+            session.leaving = True
+            session.end(standing)
+            raise Denied(standing)
+        return standing
+
+    def _find(self, standing: Standing, session: Session, trace: Trace) -> tuple[Order, Sequence[Word]]:
         """Return the order that the words begin with, and the words after its name."""
         if Word("--help") in trace.words:
             plain = [word for word in trace.words if not word.is_option]
@@ -271,75 +267,140 @@ class Dispatch:
         said = names[0][:80] if names else ""
         if not said:
             raise UnknownOrder("no order", "`help` lists yours")
-        known = [other.name for other in self.allowed(user)]
+        known = [other.name for other in self.allowed(standing, session)]
         near = [name for name in known if name.startswith(f"{said.lower()} ")]
         near = near or difflib.get_close_matches(" ".join(names)[:80].lower(), known, 3, 0.6)
         near = near or difflib.get_close_matches(said.lower(), known, 3, 0.6)
         hint = f"did you mean {' or '.join(near[:4])}?" if near else "`help` lists yours"
         raise UnknownOrder(f"unknown order '{said}'", hint)
 
-    @staticmethod
-    def _holds(user: User, order: Order) -> Decision:
-        """Return whether the user holds anywhere what the order needs; `access` alone will do where a device guards."""
-        decision = holds(user.grants, order.needs)
-        if not decision.allowed and order.needs is Privilege.CONTROL and order.target is not None:
-            return holds(user.grants, Privilege.ACCESS)
-        return decision
-
-    def _authorize(
-        self, user: User, order: Order, calls: Sequence[Call], trace: _Trace
-    ) -> tuple[Sequence[Call], list[tuple[str, SshhomeError]]]:
-        """Sort the calls into those this user may make, and those left out with the reason."""
-        permitted: list[Call] = []
-        left_out: list[tuple[str, SshhomeError]] = []
-        for call in calls:
-            if call.device is None:
-                permitted.append(call)
-                continue
-            decision = self.may(user, order, call.device)
+    async def _prepare(
+        self, standing: Standing, session: Session, order: Order, words: Sequence[Word], trace: Trace
+    ) -> Ready:
+        """Understand an order and judge every call of it by what it would do; changes nothing."""
+        facts = self.authorizer.facts(standing, session, order.name)
+        decision = self.authorizer.somewhere(standing.rights, order)
+        trace.decision = decision.rule
+        if not decision.allowed:
+            raise Denied(f"'{order.name}' needs the {order.needs} privilege")
+        scope = self.authorizer.scope(standing.rights, facts)
+        texts = texts_of(order, words)
+        trace.args = masked(order, texts)
+        calls, several = calls_of(order, texts, scope)
+        context = self._context(standing, session, scope, facts)
+        ready = Ready(order, context, [], several, [], [], [])
+        for call in await self._planned(order, context, calls, ready):
+            decision = self._judge(standing, order, call, facts, trace.common)
             trace.decision = decision.rule
             if decision.allowed:
-                permitted.append(call)
+                ready.permitted.append(call)
+                # One order is one use, however many devices it is for.
+                ready.used = list(dict.fromkeys([*ready.used, *decision.used]))
+            elif decision.step_up:
+                ready.asked.append((call, decision.step_up))
             else:
-                left_out.append((call.label, Denied(f"you may not operate {call.device.id}")))
-        trace.devices = [call.device.id for call in permitted if call.device is not None]
-        return permitted, left_out
+                ready.left_out.append((call.label, _denied(order, call.device, decision)))
+        return ready
 
-    def _context(self, user: User, session: Session, scope: Scope, *, wait: bool) -> Context:
+    async def _planned(self, order: Order, context: Context, calls: Sequence[Call], ready: Ready) -> Sequence[Call]:
+        """Return the calls with what each would change; an order that changes several devices gets a call for each."""
+        if not order.changes:
+            return calls
+        async with TimeFor(order, self.limits.order_timeout):
+            planned = [await unbroken(function(order, context, call)) for call in calls]
+        if order.target is not None:
+            return [msgspec.structs.replace(call, change=change) for call, change in zip(calls, planned, strict=True)]
+        changes: Mapping[str, State] = planned[0]
+        found = [
+            Call(calls[0].args, device, context.scope.index.short(device, lambda _: True), changes[device.id])
+            for device_id in changes
+            if (device := context.scope.index.get(device_id)) is not None
+        ]
+        if not found:
+            raise BadArguments(f"'{order.name}' finds nothing that you may see")
+        ready.several = len(changes) > 1
+        return found
+
+    def _judge(self, standing: Standing, order: Order, call: Call, facts: Facts, common: Mapping[str, str]) -> Decision:
+        """Return whether one call may be made, and brought back if that is asked for."""
+        rights = standing.rights
+        if call.device is None:
+            decision = rights.holds(order.needs, facts)
+            if decision.allowed and order.proves:
+                return _proving(standing, facts, decision)
+            return decision
+        decision = self.authorizer.may(rights, order, call.device, facts, call.change)
+        if call.change is None or not COMES_BACK & common.keys():
+            return decision
+        undo, _ = self.registry.find(["undo"])
+        assert undo is not None  # noqa: S101 (the registry always has it)
+        backs = [
+            self.authorizer.may(rights, undo, device, facts, original)
+            for device, _, original in self.execution.before(call)
+            if original
+        ]
+        return agreed([decision, *map(_bringing_back, backs)])
+
+    def _context(self, standing: Standing, session: Session, scope: Scope, facts: Facts) -> Context:
         return Context(
-            user=user,
+            standing=standing,
             session=session,
-            _house=self.house,
             users=self.users,
             sessions=self.sessions,
             bans=self.bans,
+            journal=self.journal,
+            uses=self.uses,
+            store=self.store,
+            hash_password=self.hash_password,
+            address=self.address,
             clock=self.clock,
             timezone=self.timezone,
             house_name=self.house_name,
             scope=scope,
-            orders=lambda: self.allowed(user),
+            orders=lambda: self.authorizer.allowed(standing.rights, facts),
+            explain=lambda line, who, at: self.explain(session, line, who, at),
+            cut=self.cut,
             audit=self.audit.write,
-            wait=wait,
         )
 
-    def _could(self, user: User, order: Order, scope: Scope) -> bool:
-        """Return whether the user could give an order on anything; one that only looks needs no device."""
-        target, held = order.target, self._holds(user, order).allowed
-        if not held or target is None or not isinstance(target.type, Devices):
-            return held
-        if order.needs is Privilege.READ and not target.required:
-            return True
-        fits = target.type.fits
-        return any(fits(device) and self.may(user, order, device).allowed for device in scope.index)
+    async def explain(self, session: Session, line: str, standing: Standing, at: float) -> Verdict:
+        """Return whether somebody may give an order, as it would be decided now or at another time; runs nothing.
 
-    @property
-    def _names(self) -> Mapping[str, Any]:
-        """Names that only an admin is told, by heading."""
-        return {
-            "users": lambda: [Suggestion(name) for name in self.users.names()],
-            "bans": lambda: [Suggestion(ban.source, ban.rule) for ban in self.bans.in_force()],
-            "sessions": lambda: [Suggestion(str(s.number), f"{s.login.user}, {s.channel}") for s in self.sessions],
-        }
+        Raises BadArguments for what is no order, or none that they could understand.
+        """
+        orders = tokenizer.split(line)
+        if len(orders) != 1:
+            raise BadArguments("name one order")
+        common, words = split_common(self.registry, orders[0])
+        check_common(common)
+        order, count = self.registry.find([word.text for word in words[:2]])
+        if order is None:
+            raise BadArguments(f"no order '{words[0].text[:80]}'" if words else "name one order")
+        facts = self.authorizer.facts(standing, session, order.name)
+        facts.now = at
+        asker = self._standing(session)
+        known = self.authorizer.facts(asker, session)
+        other = standing.user.login != session.login.user
+        if other:
+            # Nothing is known of where the other is; and what is told is told to who asks.
+            facts.proved, facts.source, facts.sees = frozenset(), "", known.sees
+        elif abs(at - self.clock.now()) >= STEP_UP_LASTS:
+            facts.proved = frozenset()
+        decision = self.authorizer.somewhere(standing.rights, order)
+        if not decision.allowed:
+            return Verdict(order.name, standing.user.login, [Judgement("", allowed=False, rule=decision.rule)])
+        scope = self.authorizer.scope(standing.rights, facts)
+        if other:
+            scope = self.authorizer.scope(asker.rights, known).seen_too(scope)
+        calls, several = calls_of(order, texts_of(order, words[count:]), scope)
+        context = self._context(standing, session, scope, facts)
+        ready = Ready(order, context, [], several, [], [], [])
+        judged = []
+        for call in await self._planned(order, context, calls, ready):
+            decision = self._judge(standing, order, call, facts, common)
+            asked = replace(facts, device=call.device, change=call.change)
+            judged.append(self.authorizer.judgement(standing.rights, order, asked, decision))
+        return Verdict(order.name, standing.user.login, judged)
 
     def _count_unknown(self, session: Session, outcome: Outcome) -> Outcome:
         """Do what `bad_order` says to a session that gives an unknown order, or ten in a row."""
@@ -350,82 +411,76 @@ class Dispatch:
         if self.limits.bad_order == "ban":
             ban = self.bans.ban(session.login.source, "bad_order", outcome.error.message[:200], "an unknown order")
             if ban is not None:
-                self.audit.write("ban.set", **facts(ban))
+                self.audit.write("ban.set", **facts_of_ban(ban))
         if self.limits.bad_order != "refuse" or session.bad_orders >= MAX_BAD_ORDERS:
             session.leaving = True
             return Outcome(error=UnknownOrder(outcome.error.message, "that was one too many, the session is closed"))
         return outcome
 
-    def _write_audit(self, session: Session, trace: _Trace, outcome: Outcome, started: float) -> None:
-        error, login, status = outcome.error, session.login, outcome.status
-        refused = status in {64, 75, 77, 127} and not outcome.answers
-        told = {
-            "user": login.user,
-            "key": login.key,
-            "source": login.source,
-            "channel": session.channel,
-            "session": session.number,
-            "order": trace.order.name if trace.order else tokenizer.join(trace.words)[:200],
-            "args": trace.args,
-            "devices": trace.devices,
-            "decision": trace.decision,
-            "left_out": [label for label, _ in outcome.left_out],
-            "status": status,
-            "code": error.code if error else "",
-            "message": error.message if error else "",
-            "incident": trace.incident,
-            "ms": round((self.clock.monotonic() - started) * 1000, 1),
-        }
-        if isinstance(error, SlowDown):
-            self.hasty.write(**told)
-            return
-        self.audit.write(
-            "order.refused" if refused else "order.done" if status in {0, NotConfirmed.status} else "order.failed",
-            **told,
-        )
-
-
-async def _call_all(
-    order: Order, context: Context, calls: Sequence[Call], trace: _Trace, *, several: bool
-) -> tuple[list[Answer], list[tuple[str, SshhomeError]]]:
-    """Make the calls, all at once when there are several, and return answers and failures in their order."""
-    if not several:
-        return [await _call(order, context, call) for call in calls], []
-    ended = await asyncio.gather(*(_call(order, context, call) for call in calls), return_exceptions=True)
-    answers: list[Answer] = []
-    failed: list[tuple[str, SshhomeError]] = []
-    for call, end in zip(calls, ended, strict=True):
-        if isinstance(end, Answer):
-            answers.append(end)
-        elif isinstance(end, SshhomeError):
-            failed.append((call.label, end))
-        elif isinstance(end, Exception):
-            failed.append((call.label, _incident(trace, end)))
+    def _write_audit(self, session: Session, trace: Trace, outcome: Outcome, started: float) -> None:
+        told = trace.told(session.login, outcome, self.clock.monotonic() - started)
+        if isinstance(outcome.error, SlowDown):
+            self.hasty.write(channel=session.channel, session=session.number, **told)
         else:
-            raise end
-    return answers, failed
+            self.audit.write(outcome.event, channel=session.channel, session=session.number, **told)
 
 
-async def _call(order: Order, context: Context, call: Call) -> Answer:
-    if call.device is not None and order.needs is not Privilege.READ:
-        context = context.for_device(call.device)
-    positional = [call.args[param.name] for param in order.params if not param.option]
-    options = {param.name: call.args[param.name] for param in order.params if param.option}
-    try:
-        return Answer(await order.run(context, *positional, **options), call.args, call.label)
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        raise RuntimeError("an order cancelled itself") from error
-    except NotConfirmed as error:
-        # Said with the short name the person used.
-        raise NotConfirmed(f"sent to {call.label}, not confirmed", error.hint) from None
+def _proving(standing: Standing, facts: Facts, decision: Decision) -> Decision:
+    """Return whether somebody may change how they get in themselves."""
+    if standing.user.issued_by:
+        return Decision(allowed=False, rule="a pass cannot change itself")
+    if not standing.whole:
+        return Decision(allowed=False, rule="a key that is good for less than its owner cannot change the owner")
+    way = "totp" if standing.user.totp else "confirm"
+    if way in facts.proved:
+        return decision
+    return Decision(allowed=False, rule=decision.rule, step_up=way)
 
 
-def _incident(trace: _Trace, error: Exception) -> Internal:
-    """Log a bug with its traceback under a fresh id, and return what the client is told."""
-    trace.incident = secrets.token_hex(4)
-    name = trace.order.name if trace.order else "an order"
-    log.error("incident %s in '%s'", trace.incident, name, exc_info=error)
-    return Internal(f"'{name}' failed by our own fault, incident {trace.incident}")
+def _bringing_back(decision: Decision) -> Decision:
+    """Return a decision about bringing back what an order would change, as that order's giver is told of it."""
+    if decision.allowed or decision.step_up:
+        return decision
+    why = f": {decision.why}" if decision.why else ""
+    unmet = Unmet("back", lambda: f"it may not be brought back{why}")
+    return msgspec.structs.replace(decision, unmet=(unmet,))
+
+
+def _dry_run(ready: Ready) -> Outcome:
+    """Return what would be done, devices that are left out aside."""
+    if ready.left_out and not ready.several:
+        raise ready.left_out[0][1]
+    answers: list[Answer] = []
+    left_out = list(ready.left_out)
+    index = ready.context.scope.index
+    for call in (*ready.permitted, *(call for call, _ in ready.asked)):
+        plans = {call.device.id: call.change or {}} if call.device is not None and call.change is not None else {}
+        # Of a scene it is told what becomes of each thing that it touches.
+        for device_id, change in (call.device.members if call.device and call.device.members else plans).items():
+            if (device := index.get(device_id)) is not None:
+                label = call.label if device_id in plans else index.short(device, lambda _: True)
+                if device.available:
+                    answers.append(Answer(_plan(ready.order, device, change), call.args, label))
+                else:
+                    left_out.append((label, Unavailable(f"{device_id} is unavailable")))
+        if not plans:
+            answers.append(Answer(DryRun(ready.order.name), call.args, call.label))
+    several = ready.several or len(answers) + len(left_out) > 1
+    if left_out and not several:
+        raise left_out[0][1]
+    return Outcome(answers=answers, several=several, left_out=left_out, rehearsed=True)
+
+
+def _plan(order: Order, device: Device, change: State) -> DryRun:
+    """Return what would become of a device, with what follows by itself: a lamp that is dimmed goes on."""
+    now = device.state
+    follows = {name: value for name, value in device.completed(change).items() if value not in {None, now.get(name)}}
+    after = {**change, **follows}
+    return DryRun(order.name, device.id, {name: now.get(name) for name in after}, after)
+
+
+def _denied(order: Order, device: Device | None, decision: Decision) -> Denied:
+    """Return why an order is refused, with every condition that it fails."""
+    subject = f"you may not operate {device.id}" if device is not None else f"you may not give '{order.name}'"
+    why = decision.why or (decision.rule if order.proves else "")
+    return Denied(f"{subject}: {why}" if why else subject)

@@ -6,7 +6,8 @@
     ├── Internal       70  internal
     ├── SlowDown       75  slow_down
     ├── Denied         77  denied
-    │   └── Banned     77  banned
+    │   ├── Banned     77  banned
+    │   └── StepUp     77  step_up
     ├── SiteError      78  site            (command line only: the site's files are wrong)
     ├── NotConfirmed    3  not_confirmed
     ├── TimedOut      124  timed_out
@@ -71,6 +72,12 @@ class Banned(Denied):
     """The source has failed to log in too often."""
 
     code = "banned"
+
+
+class StepUp(Denied):
+    """The order is permitted once more is proved: by a one-time code, or by saying that it is meant."""
+
+    code = "step_up"
 
 
 class SiteError(SshhomeError):

@@ -15,6 +15,7 @@ import msgspec
 
 from sshhome import words
 from sshhome.errors import BadArguments, SiteError
+from sshhome.grant import ROLE_NAME, Grant, parse_grant
 from sshhome.wire import Wire
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -45,6 +46,8 @@ _OPTIONS = {
     "cert-authority": False,
     "verify-required": False,
     "no-touch-required": False,
+    "sshhome-grants": True,
+    "sshhome-role": True,
 }
 
 
@@ -52,7 +55,8 @@ class Key(msgspec.Struct, frozen=True):
     """A public key that may log in, or whose certificates may, and under which conditions.
 
     `blob` is the key in SSH wire format (RFC 4253 §6.6); `expires` is seconds since the epoch; `order`, unless
-    it is empty, is the only line of orders that runs, whatever is asked.
+    it is empty, is the only line of orders that runs, whatever is asked. Whoever comes with a key that has `grants`
+    or a `role` may do no more than these, and no more than its owner.
     """
 
     kind: str
@@ -67,6 +71,13 @@ class Key(msgspec.Struct, frozen=True):
     principals: tuple[str, ...] = ()
     touch: bool = True
     verify: bool = False
+    grants: tuple[Grant, ...] = ()
+    role: str = ""
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether it is good for less than its owner is."""
+        return bool(self.grants or self.role)
 
     @property
     def fingerprint(self) -> str:
@@ -171,6 +182,8 @@ def _restricted(key: Key, options: dict[str, str]) -> Key:
         principals=_principals(options["principals"]) if "principals" in options else (),
         touch="no-touch-required" not in options,
         verify="verify-required" in options,
+        grants=_grants(options["sshhome-grants"], key) if "sshhome-grants" in options else (),
+        role=_role(options["sshhome-role"]) if "sshhome-role" in options else "",
     )
 
 
@@ -212,6 +225,21 @@ def _order(value: str) -> str:
     except BadArguments as error:
         raise SiteError(f"key option 'command': {error.message}") from None
     raise SiteError("key option 'command' is no order")
+
+
+def _grants(value: str, key: Key) -> tuple[Grant, ...]:
+    """Return the grants of an `sshhome-grants=` value, such as `read,control:light.*`; none would be no key at all."""
+    origin = f"key {key.comment or key.fingerprint}"
+    try:
+        return tuple(parse_grant(text.strip(), origin) for text in value.split(","))
+    except SiteError as error:
+        raise SiteError(f"key option 'sshhome-grants': {error.message.removeprefix(f'{origin}: ')}") from None
+
+
+def _role(value: str) -> str:
+    if not ROLE_NAME.fullmatch(value):
+        raise SiteError(f"key option 'sshhome-role': '{value}' is no name of a role")
+    return value
 
 
 def _principals(value: str) -> tuple[str, ...]:

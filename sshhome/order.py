@@ -1,21 +1,22 @@
 """An order is a whitelisted verb a user may give: one function whose annotations say all there is to know.
 
     @order("dim", needs=Privilege.CONTROL, says="{label} is at {brightness} %")
-    async def dim(ctx: Context, light: Dimmable, level: Brightness = 50) -> Device:
+    async def dim(ctx: Context, light: Dimmable, level: Brightness = 50) -> Change:
         '''Dim a light.
 
         light: the light to dim
         level: 0 is off, 100 is full
         '''
-        return await ctx.change(light, brightness=level)
+        return {"brightness": level}
 
-The decorator returns the plain function. A keyword-only parameter is an option (`--since 24h`).
+The decorator returns the plain function. A keyword-only parameter is an option (`--since 24h`). An order that
+changes the house returns the change and makes none: dispatch judges it, makes it, and can bring it back.
 """
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar, get_type_hints
 from zoneinfo import ZoneInfo
 
@@ -23,16 +24,40 @@ import msgspec
 
 from sshhome.ban import Bans
 from sshhome.clock import Clock
-from sshhome.device import Device, Scalar
-from sshhome.errors import Internal
+from sshhome.device import State
 from sshhome.grant import Privilege
-from sshhome.house import House
+from sshhome.journal import Journal
 from sshhome.param import Devices, ParamType, Scope, type_of
-from sshhome.session import Session, Sessions
+from sshhome.session import Session, Sessions, Standing
+from sshhome.store import Change as KeptChange
+from sshhome.store import Store
 from sshhome.user import User, Users
+from sshhome.uses import Uses
 
 _Function = Callable[..., Awaitable[Any]]
 F = TypeVar("F", bound=_Function)
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """Whether an order may be given on one device: by which rule, after which proof, or what is not met.
+
+    `next` is when time alone will allow it, in seconds since the epoch.
+    """
+
+    id: str
+    allowed: bool
+    rule: str
+    step_up: str = ""
+    unmet: tuple[str, ...] = ()
+    next: float | None = None
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """Whether a user may give an order, device by device."""
+
+    order: str
+    user: str
+    devices: Sequence[Judgement]
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -57,6 +82,11 @@ class Table(msgspec.Struct, frozen=True):
     rows: Sequence[Sequence[str | tuple[str, str]] | str]
     empty: str = "nothing"
 
+
+#: What an order that changes a device returns: attribute → canonical value.
+Change = State
+#: What one returns that changes several, each in its own way: device id → change.
+Changes = Mapping[str, State]
 
 #: A template over the device's fields, its state and the arguments, or a function of the result.
 Says = str | Callable[[Any], str | Table]
@@ -112,6 +142,10 @@ class Order(msgspec.Struct, frozen=True):
     run: _Function
     params: tuple[Param, ...]
     summary: str
+    #: Whether it returns a change of the device named, or changes of several.
+    changes: bool = False
+    #: Whether it changes how its giver gets in, so that they prove more first and cannot be a pass or a narrower key.
+    proves: bool = False
 
     @property
     def usage(self) -> str:
@@ -153,7 +187,9 @@ class Registry:
 REGISTRY = Registry()
 
 
-def order(name: str, *, needs: Privilege, says: Says, registry: Registry = REGISTRY) -> Callable[[F], F]:
+def order(
+    name: str, *, needs: Privilege, says: Says, proves: bool = False, registry: Registry = REGISTRY
+) -> Callable[[F], F]:
     """Register a function as the order `name`; raises TypeError where signature and docstring do not agree."""
 
     def register(function: F) -> F:
@@ -174,10 +210,25 @@ def order(name: str, *, needs: Privilege, says: Says, registry: Registry = REGIS
             raise TypeError(
                 f"order '{name}': the docstring tells of '{next(iter(documented))}', the signature does not"
             )
-        registry.add(Order(name, needs, says, function, tuple(params), summary))
+        changes = _changes(name, needs, hints.get("return"), params)
+        registry.add(Order(name, needs, says, function, tuple(params), summary, changes, proves))
         return function
 
     return register
+
+
+def _changes(order_name: str, needs: Privilege, returns: object, params: Sequence[Param]) -> bool:
+    """Return whether an order changes the house; raises TypeError for one whose changes nobody could judge."""
+    if returns not in {Change, Changes}:
+        return False
+    if needs not in {Privilege.CONTROL, Privilege.ACCESS}:
+        raise TypeError(f"order '{order_name}' changes the house, so that it needs control or access")
+    targets = [param.type for param in params if isinstance(param.type, Devices)]
+    if returns == Change and [target.each for target in targets] != [True]:
+        raise TypeError(f"order '{order_name}' returns a Change, so that it takes one param for the device")
+    if returns == Changes and targets:
+        raise TypeError(f"order '{order_name}' returns Changes, so that it takes no param for a device")
+    return True
 
 
 def _param(order_name: str, parameter: inspect.Parameter, annotation: object, says: str) -> Param:
@@ -203,36 +254,33 @@ def _docstring(name: str, function: _Function) -> tuple[str, dict[str, str]]:
 
 @dataclass(slots=True)
 class Context:
-    """What an order may use: who gives it, and the parts of the house it works on.
+    """What an order may use: who gives it, as whom, and the parts of the house it asks.
 
-    `may_change` holds the ids that dispatch has authorized for this very order.
+    `address` is where people find the house, HOST:PORT; `explain` tells whether somebody may give a line, now or at
+    another time; `cut` ends sessions, with all that runs in them; an order that brings a change back sets `undoing`.
     """
 
-    user: User
+    standing: Standing
     session: Session
-    _house: House
     users: Users
     sessions: Sessions
     bans: Bans
+    journal: Journal
+    uses: Uses
+    store: Store
+    hash_password: Callable[[str], Awaitable[str]]
+    address: str
     clock: Clock
     timezone: ZoneInfo
     house_name: str
     scope: Scope
     orders: Callable[[], Sequence[Order]]
+    explain: Callable[[str, Standing, float], Awaitable[Verdict]]
+    cut: Callable[[Callable[[Session], bool], str], Awaitable[int]]
     audit: Callable[..., None]
-    may_change: frozenset[str] = frozenset()
-    wait: bool = True
+    undoing: KeptChange | None = None
 
-    def for_device(self, device: Device) -> "Context":
-        """Return the context of one call, which may change this device alone."""
-        return replace(self, may_change=frozenset({device.id}))
-
-    async def change(self, device: Device, **change: Scalar) -> Device:
-        """Change a device and return it as it echoes the change.
-
-        Raises Unavailable or NotConfirmed, and Internal for a device that was not authorized: there is no way
-        past the check in dispatch.
-        """
-        if device.id not in self.may_change:
-            raise Internal(f"{device.id} was not authorized for this order")
-        return await self._house.change(device.id, change, wait=self.wait)
+    @property
+    def user(self) -> User:
+        """Who gives the order."""
+        return self.standing.user

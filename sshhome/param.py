@@ -25,23 +25,33 @@ class Suggestion(msgspec.Struct, frozen=True):
 class Scope(msgspec.Struct):
     """What a param is parsed against: the devices this user may see, and other names there are.
 
-    `device` and `attribute` are set for a param whose values depend on the device named before it.
+    `device` and `attribute` are set for a param whose values depend on the device named before it; `permits` tells
+    which devices are worth offering.
     """
 
     index: Index
     names: Mapping[str, Callable[[], Iterable[Suggestion]]] = {}
     device: Device | None = None
     attribute: str = ""
+    permits: Callable[[Device], bool] = lambda _: True
+
+    def seen_too(self, other: "Scope") -> "Scope":
+        """Return another scope without the devices that are not in this one."""
+        hidden = [device.id for device in other.index if self.index.get(device.id) is None]
+        return msgspec.structs.replace(other, index=other.index.without(hidden)) if hidden else other
 
 
 class ParamType:
     """How text becomes a value; `rest` takes all words that are left, `dependent` needs the device first.
+
+    `verbatim` takes them as they are written, since they are another order.
 
     `metavar` stands for it in the usage; the param's own name does where it is empty.
     """
 
     metavar = ""
     rest = False
+    verbatim = False
     dependent = False
 
     def parse(self, text: str, scope: Scope) -> Any:  # noqa: ANN401 (whatever the order's annotation says)
@@ -70,6 +80,12 @@ class Text(ParamType):
     def parse(self, text: str, scope: Scope) -> str:  # noqa: ARG002
         """Return the text as it is."""
         return text
+
+
+class OtherOrder(Text):
+    """Another order, whole, as it would be given."""
+
+    verbatim = True
 
 
 class Secret(Text):
@@ -153,7 +169,7 @@ class Devices(ParamType):
 
     def suggest(self, scope: Scope) -> Iterable[Suggestion]:
         """Yield the devices that fit by their shortest name, then the rooms that hold one, then `all`."""
-        fit = [device for device in scope.index if self.fits(device)]
+        fit = [device for device in scope.index if self.fits(device) and scope.permits(device)]
         for device in fit:
             yield Suggestion(scope.index.short(device, self.fits), device.name)
         for room in scope.index.rooms:
@@ -339,4 +355,5 @@ UserName = Annotated[str, Named("users", "USER")]
 SourceName = Annotated[str, Named("bans", "SOURCE")]
 Seconds = Annotated[float, Duration()]
 SessionName = Annotated[str, Named("sessions", "SESSION|USER")]
+GivenOrder = Annotated[str, OtherOrder("ORDER", rest=True)]
 OrderName = Annotated[str, Text("ORDER", rest=True)]

@@ -42,6 +42,10 @@ class Passwords:
         )
         return fits and bool(hashed)
 
+    async def hash(self, password: str) -> str:
+        """Return the hash of a new password; raises BadArguments for one that could not be used to log in."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, hash_password, password)
+
     def _fits(self, password: str, hashed: str) -> bool:
         try:
             return len(password) <= _MAX_LENGTH and self._hasher.verify(hashed, password)

@@ -47,7 +47,8 @@ class Reload:
         """Re-read the files whenever that is asked for or one of them changes, for ever."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._asked.wait(), _LOOK_EVERY)
+                async with asyncio.timeout(_LOOK_EVERY):
+                    await self._asked.wait()
             if self._asked.is_set() or self._versions() != self._seen:
                 self._asked.clear()
                 await self.now()
@@ -72,7 +73,8 @@ class Reload:
     def _read(self) -> tuple[Config, Roles, HostKeys]:
         """Return what the files say; raises SiteError, also when a user would lose a role that their file names."""
         config = load(self._path)
-        roles = Roles({name: role.grants for name, role in config.roles.items()})
+        before = self._users.roles
+        roles = Roles({name: role.grants for name, role in config.roles.items()}, before.zone, before.orders)
         host_keys = load_host_keys(self._path / "host_keys")
         if not host_keys:
             raise SiteError("host_keys: no key is left")

@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from sshhome.device import Device
-from sshhome.dispatch import Answer, Outcome
+from sshhome.device import ATTRIBUTES, Device, Scalar
 from sshhome.errors import NotConfirmed, SshhomeError
 from sshhome.escape import printable, printable_json
 from sshhome.order import Table
+from sshhome.outcome import Answer, DryRun, Outcome
 from sshhome.summary import color, summary, whereabouts
 
 #: Narrower than this a wrapped column is no pleasure to read.
@@ -64,8 +64,10 @@ def _broken(line: str, columns: int) -> list[str]:
 def _human(outcome: Outcome, answer: Answer, look: Look) -> str:
     order = outcome.order
     assert order is not None  # noqa: S101 (there is no answer without an order)
-    if isinstance(answer.value, Device) and not outcome.wait:
-        text: str | Table = f"sent to {answer.label}"
+    if isinstance(answer.value, DryRun):
+        text: str | Table = _would(answer.value, answer.label)
+    elif isinstance(answer.value, Device) and not outcome.wait:
+        text = f"sent to {answer.label}"
     elif isinstance(order.says, str):
         text = order.says.format_map(_Fields(answer))
     else:
@@ -73,6 +75,23 @@ def _human(outcome: Outcome, answer: Answer, look: Look) -> str:
     if isinstance(text, Table):
         return table(text, look)
     return wrapped(text, look) if text else ""
+
+
+def _would(plan: DryRun, label: str) -> str:
+    """Return what an order would do."""
+    if not plan.id:
+        return f"would give '{plan.order}'"
+    if plan.before == plan.change:
+        return f"would leave {label} as it is"
+    told = [
+        f"{ATTRIBUTES[name].title} {_value(name, plan.before[name])} → {_value(name, plan.change[name])}"
+        for name in plan.change
+    ]
+    return f"would change {label}: {', '.join(told)}"
+
+
+def _value(name: str, value: Scalar) -> str:
+    return "none" if value is None else ATTRIBUTES[name].show(value)
 
 
 class _Fields(dict[str, Any]):
@@ -113,9 +132,12 @@ def _left_out(outcome: Outcome) -> str:
 
 
 def _why(error: SshhomeError) -> str:
-    return {"denied": "not permitted", "not_confirmed": "not confirmed"}.get(error.code, "") or (
-        "unavailable" if error.code == "unavailable" else error.message
-    )
+    match error.code:
+        case "denied":
+            return error.message.partition(": ")[2] or "not permitted"
+        case "not_confirmed" | "unavailable":
+            return error.code.replace("_", " ")
+    return error.message
 
 
 def _json(outcome: Outcome) -> tuple[str, str]:
@@ -125,10 +147,10 @@ def _json(outcome: Outcome) -> tuple[str, str]:
         return "", _dump(outcome.error.as_json())
     if outcome.left_out:
         worst = next(error for _, error in outcome.left_out if error.status == outcome.status)
-        told = {"code": worst.code, "message": _left_out(outcome), "hint": ""}
+        told = {"code": worst.code, "message": _left_out(outcome), "hint": worst.hint}
         error = _dump({"error": told})
     values = [answer.value for answer in outcome.answers]
-    if outcome.several and all(isinstance(value, Device) for value in values):
+    if outcome.several and all(isinstance(value, Device | DryRun) for value in values):
         return _dump(values), error
     return "".join(_dump(value) for value in values), error
 

@@ -87,6 +87,7 @@ class Server:
             await asyncio.sleep(_LOOK_EVERY)
             await self.visitors.bans.refresh()
             self.visitors.look_after()
+            self.visitors.dispatch.execution.look_after()
             self._look_at_resources()
             self.door.refusals.tick()
             self.visitors.dispatch.hasty.tick()

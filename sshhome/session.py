@@ -1,9 +1,13 @@
 """Who is connected: a login is a proven identity on a connection, a session is one channel of it."""
 
+import asyncio
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import msgspec
+
+from sshhome.policy import Rights
+from sshhome.user import User
 
 
 class Login(msgspec.Struct, frozen=True):
@@ -14,6 +18,19 @@ class Login(msgspec.Struct, frozen=True):
     method: str
     key: str = ""
     key_comment: str = ""
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """Who somebody is at this moment, and what they may do with what they came with."""
+
+    user: User
+    rights: Rights
+    #: Whether they came with all that their user may, so that they may change their own keys.
+    whole: bool = True
+
+
+async def _nobody(_code: str) -> str:
+    return "no codes here"
 
 
 class Session:
@@ -27,25 +44,39 @@ class Session:
         *,
         started: float,
         end: Callable[[str], None],
-        removed: Callable[[], str],
+        standing: Callable[[], Standing | str],
+        check_code: Callable[[str], Awaitable[str]] = _nobody,
     ) -> None:
         """Remember who and since when.
 
-        `end` closes the connection, telling the client why; `removed` tells why this login would not be let in any
-        more, or nothing.
+        `end` closes the connection, telling the client why; `standing` tells who this is now, or why this login would
+        not be let in any more; `check_code` uses up a one-time code and tells nothing, or why it is not good.
         """
         self.number = number
         self.login = login
         self.channel = channel
         self.started = started
         self.end = end
-        self.removed = removed
+        self.standing = standing
+        self.check_code = check_code
+        #: Asks whoever sits there, hidden or not, and returns what they say, None for nothing; there may be nobody.
+        self.ask: Callable[[str, bool], Awaitable[str | None]] | None = None
+        #: The answer that is waited for, while a question is open.
+        self.asked: asyncio.Future[str | None] | None = None
+        #: What was proved in this session beyond the login, and when, on the monotonic clock.
+        self.proved: dict[str, float] = {}
         self.orders = 0
         #: Orders that are running now.
         self.running = 0
         self.bad_orders = 0
+        self.bad_codes = 0
         #: Set by the order `exit`: whoever reads the orders stops reading.
         self.leaving = False
+
+    def give_up(self) -> None:
+        """Take silence for the answer to the question that is open, if one is."""
+        if self.asked is not None and not self.asked.done():
+            self.asked.set_result(None)
 
 
 class Sessions:
@@ -60,12 +91,16 @@ class Sessions:
         self,
         login: Login,
         channel: str,
+        *,
         started: float,
         end: Callable[[str], None],
-        removed: Callable[[], str] = lambda: "",
+        standing: Callable[[], Standing | str],
+        check_code: Callable[[str], Awaitable[str]] = _nobody,
     ) -> Session:
         """Begin a session and return it."""
-        session = Session(next(self._numbers), login, channel, started=started, end=end, removed=removed)
+        session = Session(
+            next(self._numbers), login, channel, started=started, end=end, standing=standing, check_code=check_code
+        )
         self._live[session.number] = session
         return session
 

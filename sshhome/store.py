@@ -1,9 +1,11 @@
 """A store remembers what must outlive a process: here what one must offer, in `stores/` the ones there are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
+
+from sshhome.device import State
 
 
 class BanRecord(msgspec.Struct, frozen=True):
@@ -26,6 +28,34 @@ class Failure(msgspec.Struct, frozen=True):
     at: float
 
 
+class Change(msgspec.Struct, frozen=True):
+    """What an order changed; times are seconds since the epoch.
+
+    `number` is the caller's and grows; `before` is what to set, by device id, to bring back how it was; `due` is
+    when `back` is set by itself, with `confirm` only unless somebody confirms the change until then.
+    """
+
+    number: int
+    user: str
+    at: float
+    order: str
+    before: Mapping[str, State]
+    due: float | None = None
+    confirm: bool = False
+    back: Mapping[str, State] = {}
+
+
+class LoginRecord(msgspec.Struct, frozen=True):
+    """One login; the time is seconds since the epoch, `failed` counts the failed tries at this user after it."""
+
+    user: str
+    at: float
+    source: str
+    method: str
+    key: str
+    failed: int = 0
+
+
 class Store(Protocol):
     """What is remembered; changes are queued and kept in order, reads see every change made before them.
 
@@ -37,6 +67,15 @@ class Store(Protocol):
 
     async def failures(self, since: float) -> Sequence[Failure]:
         """Return the failed logins since a moment, oldest first."""
+
+    async def changes(self) -> Sequence[Change]:
+        """Return what orders changed, oldest first: all that is due, of the rest the newest of each user."""
+
+    async def uses(self) -> Mapping[tuple[str, str], int]:
+        """Return how often each grant was used, by user and grant."""
+
+    async def logins(self, user: str) -> Sequence[LoginRecord]:
+        """Return the last ten logins of a user, newest first."""
 
     async def changed_elsewhere(self) -> bool:
         """Return whether another process has changed anything since the last time this was asked; cheap."""
@@ -53,8 +92,29 @@ class Store(Protocol):
     def forget_failures(self, source: str, user: str | None = None) -> None:
         """Forget the failures of a source, or just those of one user from it."""
 
+    def put_change(self, change: Change) -> None:
+        """Keep what an order changed, in place of any other change of its number."""
+
+    def remove_change(self, number: int) -> None:
+        """Forget what an order changed."""
+
+    def put_use(self, user: str, grant: str, used: int) -> None:
+        """Keep how often a user has used a grant."""
+
+    def forget_uses(self, user: str) -> None:
+        """Forget how often a user has used their grants."""
+
+    def add_login(self, record: LoginRecord) -> None:
+        """Keep a login as the newest of its user."""
+
+    def count_failed_login(self, user: str) -> None:
+        """Count a failed try after the newest login of a user; there may be none."""
+
+    def forget_user(self, user: str) -> None:
+        """Forget logins, uses and changes of a user, for another one of that name; what is due stays due."""
+
     async def settle(self) -> None:
-        """Wait for what is queued; raises SiteError when a change so far could not be kept."""
+        """Wait for what is queued; raises SiteError when any of it could not be kept."""
 
     async def close(self) -> None:
         """Finish what is queued and let go."""

@@ -2,7 +2,7 @@
 
 import difflib
 import fnmatch
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -50,6 +50,10 @@ class Index:
             for name in dict.fromkeys(_names(device)):
                 self._names.setdefault(name, []).append(device.id)
         self.rooms: tuple[str, ...] = tuple(dict.fromkeys(device.room for device in self if device.room))
+
+    def without(self, hidden: Collection[str]) -> "Index":
+        """Return the same for somebody who may not see some of these devices."""
+        return Index((device_id for device_id in self._ids if device_id not in hidden), self._devices)
 
     def __iter__(self) -> Iterator[Device]:
         """Yield the devices as they are now."""

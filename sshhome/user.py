@@ -9,16 +9,19 @@ import re
 import stat
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from sshhome.errors import BadArguments, SiteError
-from sshhome.grant import Grant, Roles, parse_grant
+from sshhome.grant import Grant, Roles
 from sshhome.key import Key, parse_key
+from sshhome.policy import Policy, Rights
 from sshhome.totp import check_secret
+from sshhome.when import parse_moment
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -40,10 +43,16 @@ class _UserFile(msgspec.Struct):
     totp: str = ""
     require: str = "any"
     grants: list[str | dict[str, Any]] = []
+    frozen: bool = False
+    until: Any = ""  # a date, a time or text
+    issued_by: str = ""
 
 
-class User(msgspec.Struct, frozen=True):
-    """Who may log in, with which keys or password, and what they may do; roles are flattened into the grants."""
+class User(msgspec.Struct, frozen=True, dict=True):
+    """Who may log in, with which keys or password, and what they may do; roles are flattened into the grants.
+
+    A user with an issuer is a pass: it ends at `until`, in seconds since the epoch, and cannot change itself.
+    """
 
     login: str
     name: str
@@ -53,6 +62,26 @@ class User(msgspec.Struct, frozen=True):
     totp: str = ""
     require: str = "any"
     grants: tuple[Grant, ...] = ()
+    frozen: bool = False
+    until: float | None = None
+    issued_by: str = ""
+
+    @cached_property
+    def rights(self) -> Rights:
+        """What this user may do with a key that is not narrower."""
+        return Rights((Policy(self.grants),))
+
+    def shut_out(self, now: float) -> str:
+        """Return why this user may not be here, whatever they prove; or nothing."""
+        if self.frozen:
+            return "your user is frozen"
+        if self.until is not None and now >= self.until:
+            return "your pass has ended" if self.issued_by else "your user has ended"
+        return ""
+
+    def state(self, now: float) -> str:
+        """Return whether this user is `frozen` or has `ended`, or nothing."""
+        return "frozen" if self.frozen else "ended" if self.until is not None and now >= self.until else ""
 
     @property
     def needs_code(self) -> bool:
@@ -62,6 +91,15 @@ class User(msgspec.Struct, frozen=True):
     def takes(self, method: str) -> bool:
         """Return whether this user may begin with this method."""
         return method in FIRST_FACTORS and self.require in {"any", f"{method}+totp"}
+
+    def can_log_in(self, now: float) -> bool:
+        """Return whether there is a way in with all that this user may, other than by an authority of the site."""
+        if self.shut_out(now):
+            return False
+        key = any(
+            not (key.narrowed or key.order or (key.expires is not None and now >= key.expires)) for key in self.keys
+        )
+        return (key and self.takes("publickey")) or (bool(self.password) and self.takes("password"))
 
 
 def check_login_name(login: str) -> str:
@@ -99,12 +137,7 @@ def parse_user(login: str, text: str, roles: Roles) -> User:
             f"{file}: require = '{written.require}' needs a secret: take the line out, "
             f"then `sshhome user totp {login} --require {written.require}`"
         )
-    keys = []
-    for number, line in enumerate(written.keys, 1):
-        try:
-            keys.append(parse_key(line))
-        except SiteError as error:
-            raise SiteError(f"{file}: keys, line {number}: {error.message}") from None
+    keys = _keys(file, written.keys, roles)
     grants: list[Grant] = []
     for role in written.roles:
         try:
@@ -112,17 +145,37 @@ def parse_user(login: str, text: str, roles: Roles) -> User:
         except KeyError:
             known = ", ".join(roles.names())
             raise SiteError(f"{file}: no role '{role}'; there are {known}") from None
-    grants += (parse_grant(grant, file) for grant in written.grants)
+    grants += (roles.grant(grant, file) for grant in written.grants)
+    try:
+        until = parse_moment(written.until, roles.zone) if written.until else None
+    except BadArguments as error:
+        raise SiteError(f"{file}: until: {error.message}") from None
     return User(
         login,
         written.name or login,
         tuple(written.roles),
-        tuple(keys),
+        keys,
         written.password,
         written.totp,
         written.require,
         tuple(grants),
+        written.frozen,
+        until,
+        written.issued_by,
     )
+
+
+def _keys(file: str, lines: Sequence[str], roles: Roles) -> tuple[Key, ...]:
+    keys = []
+    for number, line in enumerate(lines, 1):
+        where = f"{file}: keys, line {number}"
+        try:
+            keys.append(parse_key(line))
+        except SiteError as error:
+            raise SiteError(f"{where}: {error.message}") from None
+        if keys[-1].role and keys[-1].role not in roles.names():
+            raise SiteError(f"{where}: no role '{keys[-1].role}'; there are {', '.join(roles.names())}")
+    return tuple(keys)
 
 
 #: What tells one version of a file from another without reading it: the times of change, size and inode, or an error.
@@ -139,11 +192,13 @@ class Users:
         self.roles = roles
         self._refused = refused
         self._known: dict[str, tuple[_Version, User | None]] = {}
+        self._narrowed: dict[tuple[str, bytes], tuple[User, Key, Rights]] = {}
 
     def reconfigure(self, roles: Roles) -> None:
         """Take other roles: every file is read again at the next look, and one that names a lost role is refused."""
         self.roles = roles
         self._known = {login: ((), user) for login, (_, user) in self._known.items()}
+        self._narrowed.clear()
 
     def get(self, login: str) -> User | None:
         """Return the user as the file has it now, or None; costs one stat(2) when nothing has changed."""
@@ -163,6 +218,17 @@ class Users:
             old = known[1] if known else None
             self._known[login] = known = (version, self._read(login, Path(path)) or old)
         return known[1]
+
+    def rights(self, user: User, key: Key | None) -> Rights:
+        """Return what a user may do who came with this key: what both may."""
+        if key is None or not key.narrowed:
+            return user.rights
+        known = self._narrowed.get((user.login, key.blob))
+        if known is None or known[0] is not user or known[1] != key:
+            of_role = self.roles[key.role] if key.role in self.roles.names() else ()
+            known = user, key, Rights((*user.rights.policies, Policy((*key.grants, *of_role))))
+            self._narrowed[user.login, key.blob] = known
+        return known[2]
 
     def _read(self, login: str, path: Path) -> User | None:
         file = f"authorized_users/{login}.toml"
@@ -213,12 +279,20 @@ class Users:
         """Whether any user can log in by password, and so whether the method is offered to all."""
         return any(user.password and user.takes("password") for user in self)
 
-    # -- writing: what the command line changes, keeping the owner's own comments and order ---------------------------
+    # -- writing: what people change, keeping the owner's own comments and order --------------------------------------
 
-    def edit(self, login: str, change: Callable[["TOMLDocument"], None], *, new: bool = False) -> User:
+    def edit(
+        self,
+        login: str,
+        change: Callable[["TOMLDocument"], None],
+        *,
+        new: bool = False,
+        check: Callable[[User | None, User], None] = lambda _before, _after: None,
+    ) -> User:
         """Apply a change to a user's file and return the new user; a change that makes it wrong is not written.
 
-        Raises BadArguments when the user does not exist, or with `new` when it does.
+        `check` sees the user before and after, and may refuse by raising. Raises BadArguments when the user does not
+        exist, or with `new` when it does.
         """
         import tomlkit  # noqa: PLC0415 (40 ms that only who writes users pays)
 
@@ -229,11 +303,14 @@ class Users:
             text = "" if new else path.read_text(encoding="utf-8")
         except (ValueError, OSError) as error:
             raise SiteError(f"authorized_users/{login}.toml: {error}") from None
-        parse_user(login, text, self.roles)
+        before = parse_user(login, text, self.roles)
         document = tomlkit.parse(text)
         change(document)
         text = tomlkit.dumps(document)
+        if len(text.encode()) > _MAX_FILE:
+            raise BadArguments(f"the file of '{login}' would be too long")
         user = parse_user(login, text, self.roles)
+        check(None if new else before, user)
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_whole(path, text)
         return user

@@ -21,13 +21,16 @@ from sshhome.errors import SlowDown
 from sshhome.key import fingerprint
 from sshhome.password import Passwords
 from sshhome.replay import UsedCodes
-from sshhome.session import Login, Session, Sessions
+from sshhome.session import Login, Session, Sessions, Standing
 from sshhome.slowdown import Slowdown
+from sshhome.store import LoginRecord
 from sshhome.totp import matching_step
 from sshhome.user import User, Users
 
 #: Characters of what a client says that go into the audit log.
 _TOLD = 64
+#: How the log calls a one-time code that an order asked for.
+_STEP_UP = "step_up+totp"
 #: What asyncssh raises for what is no SSH; some of it by an oversight.
 _GARBAGE = (
     asyncssh.ProtocolError,
@@ -85,9 +88,11 @@ class Visitors:
         for visitor in self:
             if visitor.login is None:
                 continue
-            reason = visitor.removed()
-            if reason or visitor.unused_since < unused:
-                visitor.end(reason or "no session was open for too long")
+            standing = visitor.standing()
+            if isinstance(standing, str):
+                visitor.end(standing)
+            elif visitor.unused_since < unused:
+                visitor.end("no session was open for too long")
 
 
 class Visitor(asyncssh.SSHServer):
@@ -104,7 +109,11 @@ class Visitor(asyncssh.SSHServer):
         self.login: Login | None = None
         #: The key and all that binds it, if the login was by one, and when that was.
         self._admission: Admission | None = None
+        #: The hash of the password, if the login was by one.
+        self._password = ""
         self._since = 0.0
+        #: When it was, on the monotonic clock.
+        self._proved = 0.0
         self._sessions = 0
         #: Since when this connection has had no session, on the loop's clock; never, while it has one.
         self.unused_since = math.inf
@@ -126,7 +135,9 @@ class Visitor(asyncssh.SSHServer):
         if self.login is not None or self._counted:
             return
         if self._unknown:
-            self.failed(self._unknown, "unknown user")
+            known = self._visitors.users.get(self._unknown)
+            shut_out = known.shut_out(self._visitors.clock.now()) if known else ""
+            self.failed(self._unknown, shut_out or "unknown user")
             return
         penalty = self._visitors.bans.penalties.add(self._address, self._fault(exc))
         if penalty is not None:
@@ -145,7 +156,7 @@ class Visitor(asyncssh.SSHServer):
 
     def begin_auth(self, username: str) -> bool:
         """Ask everyone for proof, those who do not exist too."""
-        if self._visitors.users.get(username) is None:
+        if self._welcome(username) is None:
             self._unknown = username
         return True
 
@@ -169,6 +180,11 @@ class Visitor(asyncssh.SSHServer):
             order=key.order if key else "",
         )
 
+    def _welcome(self, login: str) -> User | None:
+        """Return the user of this name; one who is frozen or has ended is nobody, as one who never was."""
+        user = self._visitors.users.get(login)
+        return None if user is None or user.shut_out(self._visitors.clock.now()) else user
+
     # -- the gate -----------------------------------------------------------------------------------------------------
 
     def attempt(self, user: str) -> None:  # noqa: ARG002 (the gate's own signature)
@@ -184,7 +200,7 @@ class Visitor(asyncssh.SSHServer):
         The signature of an authority is checked before its certificate is judged, whoever the user is: the time
         this takes tells nothing of them.
         """
-        known, now = self._visitors.users.get(user), self._visitors.clock.now()
+        known, now = self._welcome(user), self._visitors.clock.now()
         certificate = _certificate(blob)
         if isinstance(certificate, str):
             return certificate
@@ -222,15 +238,17 @@ class Visitor(asyncssh.SSHServer):
     async def password(self, user: str, password: str) -> bool:
         """Return whether this is the user's password; takes as long for one who has none, and longer under attack."""
         await asyncio.sleep(self._visitors.slowdown.delay(user))
-        known = self._visitors.users.get(user)
+        known = self._welcome(user)
         hashed = known.password if known is not None and known.takes("password") else ""
-        return await self._visitors.passwords.check(password, hashed)
+        fits = await self._visitors.passwords.check(password, hashed)
+        self._password = hashed if fits else ""
+        return fits
 
     async def code(self, user: str, code: str) -> str:
         """Use up a one-time code of this user; return nothing, or why it is not good."""
         # Counted apart from passwords: who guesses those, without a first factor, keeps nobody with one waiting.
         await asyncio.sleep(self._visitors.slowdown.delay(f"{user}+totp"))
-        known = self._visitors.users.get(user)
+        known = self._welcome(user)
         step = matching_step(known.totp, code, self._visitors.clock.now()) if known and known.totp else None
         if step is None:
             return "wrong code"
@@ -246,7 +264,11 @@ class Visitor(asyncssh.SSHServer):
             visitors.slowdown.failed(self._address, f"{user}+totp")
         told = {"user": user[:_TOLD], "source": self._address, "method": method, "reason": reason}
         visitors.audit.write("login.failed", **told, **_facts(blob))
-        ban = visitors.bans.failed(self._address, user[:_TOLD], "login")
+        if visitors.users.get(user) is not None:
+            visitors.dispatch.store.count_failed_login(user)
+        # Codes of a step-up are counted apart: the login before each would forgive those that were wrong until then.
+        counted = f"{user}+totp" if method == _STEP_UP else user[:_TOLD]
+        ban = visitors.bans.failed(self._address, counted, "login")
         if ban is not None:
             visitors.audit.write("ban.set", **facts(ban))
 
@@ -254,7 +276,7 @@ class Visitor(asyncssh.SSHServer):
         """Fix the identity once all is proven that this user must prove, by their file as it is now."""
         visitors = self._visitors
         first = proofs[0]
-        known = visitors.users.get(first.user)
+        known = self._welcome(first.user)
         if known is None or not known.takes(first.method):
             return "out"
         if first.admission is not None and first.admission != self.admit(first.user, first.blob):
@@ -270,6 +292,7 @@ class Visitor(asyncssh.SSHServer):
             known.login, self._address, method, key.fingerprint if key else "", key.comment if key else ""
         )
         self._admission, self._since = first.admission, visitors.clock.now()
+        self._proved = visitors.clock.monotonic()
         self.unused_since = asyncio.get_running_loop().time()
         self.connection.place.proved()
         visitors.bans.succeeded(self._address, known.login)
@@ -279,23 +302,44 @@ class Visitor(asyncssh.SSHServer):
             visitors.slowdown.succeeded(self._address, f"{known.login}+totp")
         told = {"user": known.login, "source": self._address, "method": method}
         visitors.audit.write("login.ok", **told, **_facts(first.blob))
+        record = LoginRecord(known.login, self._since, self._address, method, self.login.key)
+        visitors.dispatch.store.add_login(record)
         return "in"
 
-    def removed(self) -> str:
-        """Return why who is in would not be let in any more, the time since then aside; or nothing."""
-        user = self._visitors.users.get(self.login.user) if self.login else None
+    def standing(self) -> Standing | str:
+        """Return who this is now, or why they would not be let in any more, the time since their login aside."""
+        visitors = self._visitors
+        user = visitors.users.get(self.login.user) if self.login else None
         if user is None:
             return "your user was removed"
+        if reason := user.shut_out(visitors.clock.now()):
+            return reason
         if self._admission is None:
-            return ""
+            # Another user of that name, too, has another one.
+            return Standing(user, user.rights) if user.password == self._password else "your password was changed"
         certificate = self._admission.certificate
         if certificate is None:
             admitted = self._admit_key(user, self._admission.key.blob, self._since)
         else:
             admitted = self._admit_certificate(user, certificate, self._since)
-        if not isinstance(admitted, str):
-            return ""
-        return "your key was removed" if certificate is None else "your certificate is no longer good"
+        if isinstance(admitted, str):
+            return "your key was removed" if certificate is None else "your certificate is no longer good"
+        key = admitted.key
+        return Standing(user, visitors.users.rights(user, key), whole=not (key.narrowed or key.order))
+
+    async def _check_code(self, code: str) -> str:
+        """Use up a one-time code for a step-up; a wrong one counts as a failed login does, and ends who is banned."""
+        assert self.login is not None  # noqa: S101 (no channel opens before the login)
+        reason = await self.code(self.login.user, code)
+        if reason:
+            self.failed(self.login.user, _STEP_UP, reason)
+            if self._visitors.bans.find(self._address) is not None:
+                self.end("too many wrong codes")
+        else:
+            counted = f"{self.login.user}+totp"
+            self._visitors.bans.succeeded(self._address, counted)
+            self._visitors.slowdown.succeeded(self._address, counted)
+        return reason
 
     def _open_session(self, channel: str, asked: str = "") -> Session:
         """Begin a session; what was asked is told where the key has an order of its own, which runs instead."""
@@ -306,7 +350,16 @@ class Visitor(asyncssh.SSHServer):
             visitors.audit.write("session.refused", **told, reason=BUSY, rule="limits.sessions_per_user")
             raise SlowDown(BUSY, "you have too many sessions open")
         self._sessions, self.unused_since = self._sessions + 1, math.inf
-        session = visitors.sessions.open(self.login, channel, visitors.clock.now(), self.end, self.removed)
+        session = visitors.sessions.open(
+            self.login,
+            channel,
+            started=visitors.clock.now(),
+            end=self.end,
+            standing=self.standing,
+            check_code=self._check_code,
+        )
+        if "totp" in self.login.method:
+            session.proved["totp"] = self._proved
         visitors.audit.write(
             "session.opened",
             user=self.login.user,

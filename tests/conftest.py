@@ -94,7 +94,7 @@ def clock() -> FixedClock:
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a key pair for each person of the tests; `keys / "guest"` is a private key file."""
     folder = tmp_path_factory.mktemp("keys")
-    for name in ("home", "guest", "kid", "viewer", "cleaner", "attacker"):
+    for name in ("home", "guest", "kid", "parent", "viewer", "cleaner", "plumber", "attacker"):
         key = asyncssh.generate_private_key("ssh-ed25519", comment=f"{name}@test")
         key.write_private_key(folder / name)
         key.write_public_key(folder / f"{name}.pub")

@@ -133,6 +133,10 @@ def written_events() -> set[str]:
     found = set()
     for path in Path(sshhome.__path__[0]).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.name == "event":
+                # How an outcome is called: `audit.write(outcome.event, …)`.
+                told = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
+                found |= {text for text in told if isinstance(text, str) and " " not in text}
             if not isinstance(node, ast.Call):
                 continue
             # `audit.write("id", …)`, `ctx.audit("id", …)`, `self.alert("id", …)`, `Flood(…, "id")`; as a callback too

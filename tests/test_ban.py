@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from sshhome.ban import LONGEST_BY_HAND, Bans
 from sshhome.config import BanRules, Duration
 from sshhome.errors import BadArguments, SiteError
 from sshhome.penalty import Penalty
-from sshhome.store import BanRecord, Failure
+from sshhome.store import BanRecord, Change, Failure, LoginRecord
 from sshhome.stores.sqlite import SqliteStore
 from tests.conftest import NOON, FixedClock, NoChance
 
@@ -352,6 +352,18 @@ class Forgetful:
         """Return nothing."""
         return []
 
+    async def changes(self) -> Sequence[Change]:
+        """Return nothing."""
+        return []
+
+    async def uses(self) -> Mapping[tuple[str, str], int]:
+        """Return nothing."""
+        return {}
+
+    async def logins(self, user: str) -> Sequence[LoginRecord]:
+        """Return nothing."""
+        return []
+
     async def changed_elsewhere(self) -> bool:
         """Return what it is told to, once."""
         changed, self.changed = self.changed, False
@@ -367,6 +379,27 @@ class Forgetful:
         """Forget it."""
 
     def forget_failures(self, source: str, user: str | None = None) -> None:
+        """Forget them."""
+
+    def put_change(self, change: Change) -> None:
+        """Forget it."""
+
+    def remove_change(self, number: int) -> None:
+        """Forget it."""
+
+    def put_use(self, user: str, grant: str, used: int) -> None:
+        """Forget it."""
+
+    def forget_uses(self, user: str) -> None:
+        """Forget them."""
+
+    def add_login(self, record: LoginRecord) -> None:
+        """Forget it."""
+
+    def count_failed_login(self, user: str) -> None:
+        """Forget it."""
+
+    def forget_user(self, user: str) -> None:
         """Forget them."""
 
     async def settle(self) -> None:

@@ -487,3 +487,15 @@ async def test_certificates_that_ssh_keygen_makes(program: Callable[[str], str],
     assert judged(blob, authorities, login="bob") == NOT_ME
     assert admitted(blob, authorities, login="bob", roles=("guest",)) == key
     assert judged(blob, parse_authorities([authority], [42], [], [])) == "serial 42 is revoked"
+
+
+def test_a_narrower_authority() -> None:
+    """Whoever its authority lets in with less, a certificate lets in with no more, whosever line that is."""
+    narrow = 'sshhome-grants="read,control:light.*"', 'sshhome-role="viewer"'
+    own = parse_key(written(CA, "cert-authority", *narrow))
+    for key in (
+        admitted(made("anna"), Authorities((line(CA, *narrow),))),
+        admitted(made("anna"), Authorities(), [own]),
+    ):
+        assert key.narrowed
+        assert (key.grants, key.role) == (own.grants, "viewer")

@@ -45,6 +45,7 @@ certificates.revoked_key_ids = []
 certificates.revoked_keys = []
 house.name = "house"
 house.timezone = ""
+house.address = ""
 backend = [{"kind":"simulated"}]
 roles = {}"""
 
@@ -62,7 +63,7 @@ CONTRACT = {
 BEYOND = {
     *("limits.memory", "limits.files", "limits.alert_refusals"),
     *("certificates.authorities", "certificates.revoked_serials"),
-    *("certificates.revoked_key_ids", "certificates.revoked_keys"),
+    *("certificates.revoked_key_ids", "certificates.revoked_keys", "house.address"),
 }
 
 WHOLE = """

@@ -215,3 +215,110 @@ def test_change_makes_a_new_device() -> None:
 def test_shown_values(name: str, value: Scalar, shown: str) -> None:
     """A value is shown with its unit, and one that is not known says so."""
     assert ATTRIBUTES[name].show(value) == shown
+
+
+# -- what follows from a change, and what brings it back --------------------------------------------------------------
+
+#: A lamp that is on, shows white and can show a colour; the same one as it is otherwise.
+LAMP = device("light.x", "on", "brightness", "color_temperature", "hue", "saturation")
+WHITE: State = {"on": True, "brightness": 40, "color_temperature": 2700, "hue": None, "saturation": None}
+RED: State = {"on": True, "brightness": 40, "color_temperature": None, "hue": 0, "saturation": 100}
+NOT_KNOWN: State = dict.fromkeys(("on", "brightness", "color_temperature", "hue", "saturation"))
+FAN = device("fan.x", "on", "speed")
+
+
+def off(state: State) -> State:
+    """Return the state of a lamp that is off and comes back so."""
+    return {**state, "on": False}
+
+
+@pytest.mark.parametrize(
+    ("now", "change", "completed"),
+    [
+        (WHITE, {"on": True}, {"on": True}),
+        (WHITE, {"on": False}, {"on": False}),
+        (WHITE, {"brightness": 80}, {"brightness": 80}),
+        (WHITE, {"brightness": 0}, {"brightness": 0, "on": False}),
+        (WHITE, {"hue": 120}, {"hue": 120, "color_temperature": None}),
+        (WHITE, {"hue": 0, "saturation": 9}, {"hue": 0, "saturation": 9, "color_temperature": None}),
+        (RED, {"color_temperature": 3000}, {"color_temperature": 3000, "hue": None, "saturation": None}),
+        (off(WHITE), {"on": True}, {"on": True, "brightness": 40, "color_temperature": 2700}),
+        (off(WHITE), {"brightness": 80}, {"on": True, "brightness": 80, "color_temperature": 2700}),
+        (off(WHITE), {"brightness": 0}, {"brightness": 0, "on": False}),
+        (off(RED), {"on": True}, {"on": True, "brightness": 40, "hue": 0, "saturation": 100}),
+        (off(RED), {"brightness": 80}, {"on": True, "brightness": 80, "hue": 0, "saturation": 100}),
+        (
+            off(RED),
+            {"color_temperature": 3000},
+            {"on": True, "brightness": 40, "color_temperature": 3000, "hue": None, "saturation": None},
+        ),
+        # What it comes back with and that is not known may be anything.
+        (NOT_KNOWN, {"on": True}, {**NOT_KNOWN, "on": True}),
+        (off({**WHITE, "brightness": 0}), {"on": True}, {"on": True, "brightness": None, "color_temperature": 2700}),
+        # What is off shows nothing, whatever it comes back with.
+        (WHITE, {"on": False, "brightness": 100, "hue": 0}, {"on": False}),
+        (WHITE, {"moving": None}, {"moving": None}),
+    ],
+)
+def test_what_follows_from_a_change(now: State, change: State, completed: State) -> None:
+    """A change of a lamp is that with what it comes back with; a colour takes the place of a white."""
+    assert LAMP.with_state(now).completed(change) == completed
+
+
+@pytest.mark.parametrize(
+    ("now", "change", "before"),
+    [
+        (WHITE, {"on": True}, {}),
+        (WHITE, {"brightness": 40}, {}),
+        (WHITE, {"brightness": 80}, {"brightness": 40}),
+        (WHITE, {"on": False}, {"on": True, "brightness": 40, "color_temperature": 2700}),
+        (WHITE, {"brightness": 0}, {"on": True, "brightness": 40, "color_temperature": 2700}),
+        (WHITE, {"hue": 0, "saturation": 100}, {"color_temperature": 2700}),
+        (WHITE, {"saturation": 50}, {"color_temperature": 2700}),
+        (RED, {"hue": 240}, {"hue": 0, "saturation": 100}),
+        (RED, {"on": False}, {"on": True, "brightness": 40, "hue": 0, "saturation": 100}),
+        (RED, {"color_temperature": 3000}, {"hue": 0, "saturation": 100}),
+        (off(WHITE), {"on": False}, {}),
+        (off(WHITE), {"on": True}, {"on": False}),
+        (off(WHITE), {"brightness": 80}, {"on": False, "brightness": 40}),
+        (off(WHITE), {"brightness": 0}, {"on": False, "brightness": 40}),
+        (off(WHITE), {"hue": 0, "saturation": 100}, {"on": False, "color_temperature": 2700}),
+        # What is not known cannot be brought back.
+        (NOT_KNOWN, {"on": True}, {}),
+        ({**NOT_KNOWN, "on": False}, {"brightness": 80}, {"on": False}),
+        ({**NOT_KNOWN, "on": True}, {"on": False}, {"on": True}),
+        (WHITE, {"moving": None}, {}),
+    ],
+)
+def test_what_brings_a_lamp_back(now: State, change: State, before: State) -> None:
+    """What brings a lamp back is what was otherwise; of a colour, and of one that went out, all that it showed."""
+    assert LAMP.with_state(now).before(change) == before
+
+
+@pytest.mark.parametrize(
+    ("thing", "now", "change", "before"),
+    [
+        (FAN, {"on": True, "speed": 30}, {"on": False}, {"on": True, "speed": 30}),
+        (FAN, {"on": False, "speed": 0}, {"speed": 30}, {"on": False, "speed": 0}),
+        (device("switch.x", "on"), {"on": False}, {"on": True}, {"on": False}),
+        (
+            device("cover.x", "position", "moving"),
+            {"position": 60, "moving": "closing"},
+            {"position": 0},
+            {"position": 60},
+        ),
+        (device("cover.x", "position", "moving"), {"position": 60, "moving": "closing"}, {"moving": None}, {}),
+        (device("climate.x", "mode", "target_temperature"), {"mode": "heat"}, {"mode": "off"}, {"mode": "heat"}),
+        (device("lock.x", "locked", "battery"), {"locked": True, "battery": 9}, {"locked": False}, {"locked": True}),
+        (device("scene.x", "activated"), {"activated": "yesterday"}, {"activated": "today"}, {}),
+        (device("sensor.x", "temperature"), {"temperature": 20}, {"temperature": 21}, {}),
+    ],
+)
+def test_what_brings_anything_back(thing: Device, now: State, change: State, before: State) -> None:
+    """Only what an order may set is brought back, and that a scene was activated is nothing to bring back."""
+    assert thing.with_state(now).before(change) == before
+
+
+def test_what_may_be_set() -> None:
+    """Of a state that is to be set, what a device cannot set is left out."""
+    assert FAN.settable({"on": True, "speed": 30, "hue": 10, "battery": 9}) == {"on": True, "speed": 30}

@@ -31,6 +31,8 @@ OPTIONS = (
     'expiry-time="20270101"',
     'command="on kitchen"',
     'principals="anna"',
+    'sshhome-grants="read,control:light.*"',
+    'sshhome-role="viewer"',
     *("restrict", "no-pty", "cert-authority", "verify-required", "no-touch-required"),
 )
 
@@ -103,7 +105,7 @@ def test_unknown_options_refuse_the_line(option: str, value: str) -> None:
         parse_key(f'restrict,{option}{value},from="10.0.0.0/8" {LINE}')
 
 
-@pytest.mark.parametrize("option", ["from", "expiry-time", "command", "principals"])
+@pytest.mark.parametrize("option", ["from", "expiry-time", "command", "principals", "sshhome-grants", "sshhome-role"])
 def test_options_that_need_a_value(option: str) -> None:
     """An option that has a value is refused without one, and with an empty one."""
     for written in (option, f'{option}=""', f'{option}=" "'):
@@ -139,6 +141,10 @@ def test_options_stand_once(options: str) -> None:
         *('command="on \'kitchen"', 'command=";"', 'command="on kitchen\\"', "command=on"),
         *('principals="anna"', 'cert-authority,principals="anna,,bob"', 'cert-authority,principals=","'),
         *("verify-required", "no-touch-required"),
+        *('sshhome-grants="look"', 'sshhome-grants="read,"', 'sshhome-grants="read control"', "sshhome-grants=read"),
+        *('sshhome-grants="deny read"', 'sshhome-grants="{ allow = \\"read\\" }"', 'sshhome-grants="admin:light.*"'),
+        *('sshhome-role="a b"', 'sshhome-role="viewer,guest"', 'sshhome-role="k\u00f6nig"', "sshhome-role=viewer"),
+        *('sshhome_role="viewer"', 'role="viewer"', 'grants="read"'),
     ],
 )
 def test_options_that_are_not_understood(options: str) -> None:
@@ -197,6 +203,39 @@ def test_a_command_is_the_only_order(order: str) -> None:
     assert not parse_key(LINE).order
 
 
+def test_narrower_keys() -> None:
+    """A key may be good for less than its owner: for some grants, for a role, or for both together."""
+    assert not parse_key(LINE).narrowed
+    key = parse_key(f'sshhome-grants="read, control:light.*,access:lock.front_door" {LINE}')
+    assert key.narrowed
+    assert [str(grant) for grant in key.grants] == [
+        "read (key anna@laptop)",
+        "control:light.* (key anna@laptop)",
+        "access:lock.front_door (key anna@laptop)",
+    ]
+    assert (parse_key(f'SSHHOME-ROLE="viewer" {LINE}').role, parse_key(LINE).role) == ("viewer", "")
+    assert parse_key(f'sshhome-role="viewer" {LINE}').narrowed
+    unnamed = parse_key(f'sshhome-grants="read",restrict {KIND} {BASE64}')
+    assert str(unnamed.grants[0]) == f"read (key {unnamed.fingerprint})"
+    assert not unnamed.pty
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("look", "'look' is no privilege"),
+        ("read,control:Light.*", "'Light.*' is no scope"),
+        ("read,", "'' is no privilege"),
+    ],
+)
+def test_grants_of_a_key_that_are_not_understood(value: str, message: str) -> None:
+    """What is wrong with the grants of a key is told with the option's name, and without the key's."""
+    with pytest.raises(SiteError) as caught:
+        parse_key(f'sshhome-grants="{value}" {LINE}')
+    assert caught.value.message.startswith(f"key option 'sshhome-grants': {message}")
+    assert "anna@laptop" not in caught.value.message
+
+
 def test_authorities() -> None:
     """`cert-authority` makes a line trust certificates, for its `principals` if it names any."""
     assert not parse_key(LINE).authority
@@ -223,6 +262,7 @@ def test_options_hold_together() -> None:
     assert not key.admits("10.1.1.1", NEW_YEAR)
     assert (key.kind, key.comment, key.order, key.principals) == (FIDO_KIND, "anna@token", "on kitchen", ("anna",))
     assert (key.pty, key.authority, key.verify, key.touch) == (False, True, True, False)
+    assert ([grant.rule for grant in key.grants], key.role) == (["read", "control:light.*"], "viewer")
 
 
 def test_key_types_are_those_that_can_sign() -> None:

@@ -8,9 +8,8 @@ import pytest
 
 from sshhome.bind import COMMON_OPTIONS
 from sshhome.config import Limits
-from sshhome.device import Device
 from sshhome.grant import Privilege
-from sshhome.order import REGISTRY, Context, Registry, order
+from sshhome.order import REGISTRY, Change, Changes, Context, Registry, order
 from sshhome.param import EVERYTHING, ONLY, Alarm, Anything, Brightness, Dimmable, Line
 from tests.conftest import FixedClock
 from tests.test_dispatch import Road, open_road, said
@@ -106,6 +105,75 @@ def test_mistakes_are_found_at_start_up(registry: Registry, function: Any) -> No
     with pytest.raises(TypeError):
         register(registry, function)
     assert list(registry) == []
+
+
+async def _change_of_none(ctx: Context) -> Change:
+    """Try."""
+    return {}
+
+
+async def _change_of_two(ctx: Context, light: Dimmable, alarm: Alarm) -> Change:
+    """Try.
+
+    light: the light
+    alarm: the alarm
+    """
+    return {}
+
+
+async def _change_of_many(ctx: Context, target: Anything) -> Change:
+    """Try.
+
+    target: the devices, at once
+    """
+    return {}
+
+
+async def _changes_of_one(ctx: Context, light: Dimmable) -> Changes:
+    """Try.
+
+    light: the light
+    """
+    return {}
+
+
+async def _change_of_one(ctx: Context, light: Dimmable) -> Change:
+    """Try.
+
+    light: the light
+    """
+    return {}
+
+
+async def _changes(ctx: Context) -> Changes:
+    """Try."""
+    return {}
+
+
+@pytest.mark.parametrize(
+    "function",
+    [_change_of_none, _change_of_two, _change_of_many, _changes_of_one],
+    ids=lambda function: function.__name__.strip("_"),
+)
+@pytest.mark.parametrize("needs", Privilege)
+def test_changes_that_nobody_could_judge(registry: Registry, function: Any, needs: Privilege) -> None:  # noqa: ANN401 (any function)
+    """An order returns the change of the one device named, or the changes of devices that it finds by itself."""
+    with pytest.raises(
+        TypeError, match=r"order 'try' returns (a Change|Changes), so|order 'try' changes the house, so"
+    ):
+        order("try", needs=needs, says=str, registry=registry)(function)
+
+
+@pytest.mark.parametrize("function", [_change_of_one, _changes], ids=lambda function: function.__name__.strip("_"))
+@pytest.mark.parametrize("needs", Privilege)
+def test_a_change_takes_more_than_looking(registry: Registry, function: Any, needs: Privilege) -> None:  # noqa: ANN401 (any function)
+    """No order that needs only `read`, or that is about the server, can change the house."""
+    if needs in {Privilege.CONTROL, Privilege.ACCESS}:
+        order("try", needs=needs, says=str, registry=registry)(function)
+        assert [found.changes for found in registry] == [True]
+    else:
+        with pytest.raises(TypeError, match="order 'try' changes the house, so that it needs control or access"):
+            order("try", needs=needs, says=str, registry=registry)(function)
 
 
 def test_two_orders_of_one_name(registry: Registry) -> None:
@@ -220,22 +288,22 @@ async def road(registry: Registry, tmp_path: Path, clock: FixedClock) -> AsyncIt
         return f"{name}: {text}"
 
     @order("dim", needs=Privilege.CONTROL, says="{label} {level}", registry=registry)
-    async def dim(ctx: Context, light: Dimmable, level: Brightness = 50) -> Device:
+    async def dim(ctx: Context, light: Dimmable, level: Brightness = 50) -> Change:
         """Dim.
 
         light: the light
         level: how much
         """
-        return await ctx.change(light, brightness=level)
+        return {"brightness": level}
 
     @order("mode", needs=Privilege.ACCESS, says="{label} {mode}", registry=registry)
-    async def mode(ctx: Context, mode: Literal["home", "away"] = "away", alarm: Alarm = ONLY) -> Device:
+    async def mode(ctx: Context, mode: Literal["home", "away"] = "away", alarm: Alarm = ONLY) -> Change:
         """Arm.
 
         mode: the mode
         alarm: the alarm
         """
-        return await ctx.change(alarm, armed=mode)
+        return {"armed": mode}
 
     @order("count", needs=Privilege.READ, says=str, registry=registry)
     async def count(ctx: Context, target: Anything = EVERYTHING) -> str:

@@ -185,6 +185,78 @@ async def test_failures_survive_a_restart(operator: Operator, site: app.Site, ke
     assert ban["source"] == STRANGER
 
 
+async def on(door: Door, *lamps: str) -> dict[str, bool]:
+    """Return which lamps are on."""
+    devices = (await door.ask("home", "list --json")).json
+    return {device["id"]: device["state"]["on"] for device in devices if device["id"] in lamps}
+
+
+async def test_a_change_comes_back_after_a_kill(operator: Operator, site: app.Site, keys: Path) -> None:
+    """What was to come back while the house was dead does once it lives; what was confirmed or undone does not."""
+    lamps = ("light.hall", "light.porch", "light.kitchen", "light.night")
+    async with operator.serves(site.path, keys) as served:
+        lines = ("on porch --confirm 1h", "on hall --for 1h", "on kitchen --for 3h", "confirm", "on night --confirm 1h")
+        for line in lines:
+            assert (await served.door.ask("home", line)).status == 0
+        await kill(served)
+    # Two hours later.
+    stored(site, "UPDATE change SET due = due - 7200 WHERE due IS NOT NULL")
+    async with operator.serves(site.path, keys) as served:
+        await until(lambda: len(served.door.audit("order.reverted")) == 2)
+        assert await on(served.door, *lamps) == dict(zip(lamps, (False, True, True, False), strict=True))
+        assert (await served.door.ask("home", "undo")).out == "kitchen is off again\n"
+        await until(lambda: not stored(site, "SELECT * FROM change WHERE due IS NOT NULL"))
+        await kill(served)
+    async with operator.serves(site.path, keys) as served:
+        # What was undone or came back before a kill cannot be undone after it.
+        assert (await served.door.ask("home", "undo")).out == "porch is off again\n"
+        assert (await served.door.ask("home", "undo")).status == 64
+
+
+async def test_a_kill_in_the_middle_of_orders_loses_no_return(operator: Operator, site: app.Site, keys: Path) -> None:
+    """Whenever the house is killed: each lamp that an order has switched on for a while goes out after the restart."""
+    async with operator.serves(site.path, keys) as served, served.door.connect("home") as connection:
+        # Nobody waits for an answer: the kill comes when some are sent, some are not, and some are in between.
+        orders = [asyncio.create_task(ask(connection, f"on {lamp} --for 1h")) for lamp in LAMPS]
+        await asyncio.wait(orders, return_when=asyncio.FIRST_COMPLETED)
+        await kill(served)
+        await asyncio.gather(*orders, return_exceptions=True)
+    stored(site, "UPDATE change SET due = due - 7200 WHERE due IS NOT NULL")
+    async with operator.serves(site.path, keys) as served:
+        await until(lambda: served.door.audit("order.reverted"))
+        await until(lambda: not stored(site, "SELECT * FROM change WHERE due IS NOT NULL"))
+        assert set((await on(served.door, *(f"light.{lamp}" for lamp in LAMPS))).values()) == {False}
+
+
+async def test_a_use_survives_a_kill(operator: Operator, site: app.Site, keys: Path) -> None:
+    """Of three uses there are three, however often the house is killed right after one; what was answered was a use."""
+    path = site.path / "authorized_users" / "kid.toml"
+    key = (keys / "kid.pub").read_text().strip()
+    path.write_text(f"keys = ['{key}']\ngrants = [{{ allow = 'access:lock.front_door', uses = 3 }}]\n")
+    for _ in range(3):
+        async with operator.serves(site.path, keys) as served:
+            assert (await served.door.ask("kid", "unlock front_door")).status == 0
+            await kill(served)
+    async with operator.serves(site.path, keys) as served:
+        answer = await served.door.ask("kid", "unlock front_door")
+        assert (answer.status, answer.err) == (
+            77,
+            "error: you may not operate lock.front_door: used 3 of 3 times\n",
+        )
+
+
+async def test_what_can_be_undone_survives_a_kill(operator: Operator, site: app.Site, keys: Path) -> None:
+    """What a user changed before a kill, but for its last moment, is undone after it."""
+    async with operator.serves(site.path, keys) as served:
+        for line in ("on hall", "dim @living 30"):
+            assert (await served.door.ask("home", line)).status == 0
+        await until(lambda: len(stored(site, "SELECT * FROM change")) == 2)
+        await kill(served)
+    async with operator.serves(site.path, keys) as served:
+        assert (await served.door.ask("home", "undo")).out == "light.living is off again\nreading is off again\n"
+        assert (await served.door.ask("home", "undo")).out == "hall is off again\n"
+
+
 # -- user files that change -------------------------------------------------------------------------------------------
 
 

@@ -4,16 +4,17 @@ import json
 import re
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from sshhome.device import ATTRIBUTES, Device, Scalar
-from sshhome.dispatch import Answer, Outcome
 from sshhome.errors import BadArguments, Denied, NotConfirmed, SshhomeError, Unavailable
 from sshhome.grant import Privilege
 from sshhome.order import Column, Order, Says, Table
+from sshhome.outcome import Answer, DryRun, Outcome
 from sshhome.render import Look, render, table
 
 LAMP = Device(
@@ -93,6 +94,29 @@ def test_sent_is_not_done() -> None:
     """With `--no-wait` a device is told as sent to, whatever the order says of it."""
     assert render(outcome("{label} is on", LAMP, wait=False), Look()) == ("sent to desk\n", "")
     assert render(outcome(str, "hello", wait=False), Look()) == ("hello\n", "")
+
+
+@pytest.mark.parametrize(
+    ("plan", "text"),
+    [
+        (DryRun("time"), "would give 'time'"),
+        (DryRun("on", "light.desk", {"on": False}, {"on": True}), "would change desk: on off → on"),
+        (
+            DryRun("color", "light.desk", {"hue": None, "saturation": None}, {"hue": 0, "saturation": 100}),
+            "would change desk: hue none → 0 °, saturation none → 100 %",
+        ),
+        (
+            DryRun("set", "climate.x", {"target_temperature": 20}, {"target_temperature": 21.5}),
+            "would change desk: target temperature 20 °C → 21.5 °C",
+        ),
+        (DryRun("on", "light.desk", {"on": True}, {"on": True}), "would leave desk as it is"),
+    ],
+)
+def test_what_would_be_done(plan: DryRun, text: str) -> None:
+    """A dry run tells what would become of what, in words with units, and in JSON with the values themselves."""
+    assert render(outcome("{label} is on", plan), Look()) == (f"{text}\n", "")
+    out, err = render(outcome("{label} is on", plan, json=True), Look())
+    assert (json.loads(out), err) == (msgspec.to_builtins(plan), "")
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,16 @@ MEASURES = measures()
 def defined_in(path: Path) -> set[str]:
     """Return the names of the tests in a file."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    return {node.name for node in functions if node.name.startswith("test_")}
+    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    # A test of many states is what hypothesis makes of a machine, under a name of ours.
+    assigned = {
+        name.id
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for name in ast.walk(node.targets[0])
+        if isinstance(name, ast.Name)
+    }
+    return {name for name in functions | assigned if name.startswith(("test_", "Test"))}
 
 
 def keys_of(struct: type[msgspec.Struct], path: str = "") -> set[str]:

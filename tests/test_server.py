@@ -863,7 +863,7 @@ async def test_a_password_login_outlives_the_keys(door: Door) -> None:
     async with door.wire() as wire:
         wire.ask_password("home", "correct horse")
         assert await wire.reply() == Reply("success")
-        write_user(door, "home", public(door, "attacker"), role="admin", password="correct horse")
+        door.site.users.edit("home", lambda file: file.update({"keys": [public(door, "attacker")]}))
         assert (await whoami(wire))["method"] == "password"
         raw = await RawChannel.open(wire)
         (door.site.path / "authorized_users" / "home.toml").unlink()

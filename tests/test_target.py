@@ -160,6 +160,15 @@ def test_short_names_lead_back(fits: Fits) -> None:
             assert ids(INDEX.short(device, fits), fits) == [device.id]
 
 
+def test_the_same_without_some_devices() -> None:
+    """Without some devices an index answers as if it had never had them, and is otherwise as fresh as before."""
+    index = Index(HOUSE, HOUSE).without({"light.kids", "climate.kids", "cover.kids", "light.night"})
+    assert index.get("light.kids") is None
+    assert "kids" not in index.rooms
+    assert [device.id for device in index.named("desk")] == ["light.desk"]
+    assert len(list(index)) == len(HOUSE) - 4
+
+
 def test_a_device_is_looked_up_as_it_is_now() -> None:
     """An index keeps names, never states; a device that has gone is no longer found."""
     house = dict(HOUSE)

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sshhome.errors import BadArguments, SiteError
-from sshhome.grant import CONDITIONS, Roles
+from sshhome.grant import Roles
 from sshhome.user import User, Users, check_login_name, parse_user, write_whole
+from tests.conftest import NOON
+from tests.test_when import BERLIN
 
 LINE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f anna@laptop"
 HASH = "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$c29tZWhhc2g"
@@ -60,10 +62,36 @@ BAD = {
     **{
         f"condition {condition}": (
             f'grants = [{{ allow = "access:lock.front_door", {condition} = "x" }}]',
-            f"condition '{condition}' of a grant is not supported yet",
+            f"grant 'access:lock.front_door': {message}",
         )
-        for condition in sorted(CONDITIONS)
+        for condition, message in {
+            "from": "from: 'x' is no network",
+            "house": "house: 'x' is not DEVICE = STATE",
+            "orders": "orders is a list of orders",
+            "step_up": 'step_up is "totp" or "confirm"',
+            "until": "'x' is no moment",
+            "uses": "uses is a number of orders from 1",
+            "values": "values is a table",
+            "when": "'x' is no day",
+        }.items()
     },
+    "condition that means nothing": (
+        'grants = [{ allow = "read", uses = 1 }]',
+        "'uses' means nothing on a grant to look",
+    ),
+    "order that there is not": (
+        'grants = [{ allow = "control", orders = ["dimm"] }]',
+        "orders: no order 'dimm', did you mean 'dim'?",
+    ),
+    "role of a key": (f"keys = ['sshhome-role=\"king\" {LINE}']", "keys, line 1: no role 'king'; there are admin, "),
+    "grant of a key": (
+        f"keys = ['sshhome-grants=\"look\" {LINE}']",
+        "keys, line 1: key option 'sshhome-grants': 'look' is no privilege",
+    ),
+    "frozen in words": ('frozen = "yes"', "frozen"),
+    "end that is none": ('until = "tomorrow"', "until: 'tomorrow' is no moment"),
+    "end that is a number": ("until = 1780401600", "until: '1780401600' is no moment"),
+    "issuer that is none": ("issued_by = 5", "issued_by"),
 }
 
 Write = Callable[[str], None]
@@ -78,7 +106,7 @@ def refused() -> list[SiteError]:
 @pytest.fixture
 def users(tmp_path: Path, refused: list[SiteError]) -> Users:
     """Return the users of a folder."""
-    return Users(tmp_path, Roles(), refused.append)
+    return Users(tmp_path, Roles(zone=BERLIN, orders=("dim", "on")), refused.append)
 
 
 @pytest.fixture
@@ -292,6 +320,77 @@ def test_refusals_do_not_tell_secrets() -> None:
         assert SECRET not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("text", "now", "why"),
+    [
+        ("", NOON, ""),
+        ("frozen = false", NOON, ""),
+        ("frozen = true", NOON, "your user is frozen"),
+        ('frozen = true\nuntil = "2026-06-01"', NOON, "your user is frozen"),
+        ('until = "2026-06-02 14:00"', NOON - 1, ""),
+        ('until = "2026-06-02 14:00"', NOON, "your user has ended"),
+        ("until = 2026-06-02T12:00:00Z", NOON, "your user has ended"),
+        ("until = 2026-06-02", NOON + 36000 - 1, ""),
+        ("until = 2026-06-02", NOON + 36000, "your user has ended"),
+        ('until = "2026-06-02 14:00"\nissued_by = "home"', NOON, "your pass has ended"),
+        ('issued_by = "home"', NOON, ""),
+    ],
+)
+def test_who_may_not_be_here(users: Users, write: Write, text: str, now: float, why: str) -> None:
+    """A user who is frozen, or has ended by the clock of the house, may not be here, whatever they hold."""
+    write(f'roles = ["admin"]\n{text}')
+    user = users.get("anna")
+    assert user is not None
+    assert user.shut_out(now) == why
+
+
+def test_a_user_without_a_narrower_key_has_all_their_rights(users: Users, write: Write) -> None:
+    """Whoever comes with a password, or with a key that says nothing of rights, may do all that their user may."""
+    write(GOOD)
+    user = users.get("anna")
+    assert user is not None
+    assert users.rights(user, None) is user.rights
+    assert users.rights(user, user.keys[1]) is user.rights
+    assert [grant.told for grant in user.rights.policies[0].grants] == [str(grant) for grant in user.grants]
+
+
+def test_a_narrower_key_has_no_more_than_both(users: Users, write: Write) -> None:
+    """The rights of a key are its own grants and its role, beside its owner's: worked out once, until one changes."""
+    write(f"""roles = ["guest"]\nkeys = ['sshhome-grants="read,access:lock.*",sshhome-role="viewer" {LINE}']""")
+    user = users.get("anna")
+    assert user is not None
+    rights = users.rights(user, user.keys[0])
+    assert [[str(grant) for grant in policy.grants] for policy in rights.policies] == [
+        [str(grant) for grant in user.grants],
+        ["read (key anna@laptop)", "access:lock.* (key anna@laptop)", "read (role viewer)"],
+    ]
+    assert users.rights(user, user.keys[0]) is rights
+    write(f"""roles = ["guest"]\nkeys = ['sshhome-grants="read" {LINE}']""")
+    other = users.get("anna")
+    assert other is not None
+    assert [len(policy.grants) for policy in users.rights(other, other.keys[0]).policies] == [len(user.grants), 1]
+
+
+def test_a_key_s_role_follows_the_configuration(users: Users, write: Write, refused: list[SiteError]) -> None:
+    """A role that a key names binds as it is configured now; one that is gone refuses the file, and gives nothing."""
+    users.reconfigure(Roles({"phone": ["control:light.*"]}))
+    write(f"""roles = ["guest"]\nkeys = ['sshhome-role="phone" {LINE}']""")
+    user = users.get("anna")
+    assert user is not None
+    assert [str(grant) for grant in users.rights(user, user.keys[0]).policies[1].grants] == [
+        "control:light.* (sshhome.toml: role phone)"
+    ]
+    users.reconfigure(Roles({"phone": ["control:fan.*"]}))
+    user = users.get("anna")
+    assert user is not None
+    assert [grant.scope for grant in users.rights(user, user.keys[0]).policies[1].grants] == ["fan.*"]
+    users.reconfigure(Roles())
+    stayed = users.get("anna")
+    assert stayed is not None
+    assert len(refused) == 1
+    assert users.rights(stayed, stayed.keys[0]).policies[1].grants == ()
+
+
 def test_other_roles_bind_at_the_next_look(users: Users, write: Write, refused: list[SiteError]) -> None:
     """When roles change, users have the new grants; one who names a role that is gone stays as they were."""
     users.reconfigure(Roles({"cleaner": ["control:light.*"]}))
@@ -359,7 +458,9 @@ def test_new_and_removed_users(tmp_path: Path) -> None:
     st.text(st.characters())
     | st.builds(
         lambda key, value: f"{key} = {value}",
-        st.sampled_from(["name", "roles", "keys", "password", "totp", "require", "grants", "nosuch"]),
+        st.sampled_from(
+            ["name", "roles", "keys", "password", "totp", "require", "grants", "frozen", "until", "issued_by", "nosuch"]
+        ),
         st.sampled_from(["5", '"x"', "[]", '["read"]', "[[]]", "{}", "1979-05-27", "true", "nan", '[{deny="read"}]'])
         | st.text(),
     )
@@ -371,5 +472,6 @@ def test_any_text_is_a_user_or_a_site_error(text: str) -> None:
     except SiteError as error:
         assert error.message.startswith("authorized_users/anna.toml: ")  # noqa: PT017 (either is right)
     else:
-        assert set(tomllib.loads(text)) <= {"name", "roles", "keys", "password", "totp", "require", "grants"}
+        known = {"name", "roles", "keys", "password", "totp", "require", "grants", "frozen", "until", "issued_by"}
+        assert set(tomllib.loads(text)) <= known
         assert user.login == "anna"

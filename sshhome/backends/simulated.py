@@ -19,7 +19,7 @@ import msgspec
 from sshhome.backend import Report
 from sshhome.clock import Clock
 from sshhome.database import Database
-from sshhome.device import ATTRIBUTES, Attribute, Device, Scalar, State
+from sshhome.device import ATTRIBUTES, COLOR, Attribute, Device, Scalar, State
 from sshhome.errors import SiteError, Unavailable
 
 MIGRATIONS = ("CREATE TABLE device (id TEXT PRIMARY KEY, state TEXT NOT NULL)",)
@@ -270,12 +270,16 @@ class SimulatedBackend:
                 state[level] = 100
             if device.kind == "fan" and state.get("on") is False:
                 state["speed"] = 0
-        if device.kind == "light" and {"hue", "color_temperature"} & state.keys():
+        if device.kind == "light" and not state.keys().isdisjoint(COLOR):
             state.setdefault("on", True)
             if "hue" in device.attributes:
-                # A lamp shows a colour or a white, never both.
-                other = ("color_temperature",) if "hue" in state else ("hue", "saturation")
-                state.update(dict.fromkeys(other))
+                # A lamp shows a colour, which has a hue and a saturation, or a white, never both.
+                if "color_temperature" in state:
+                    state |= {"hue": None, "saturation": None}
+                else:
+                    state["color_temperature"] = None
+                    state.setdefault("hue", device.state.get("hue") or 0)
+                    state.setdefault("saturation", 100 if (now := device.state.get("saturation")) is None else now)
         if device.kind == "cover":
             return device.with_state(self._steered(device, state), available=device.available)
         return device.with_state(state, available=device.available)
@@ -299,10 +303,19 @@ class SimulatedBackend:
         def write(db: sqlite3.Connection) -> None:
             db.executemany("INSERT OR REPLACE INTO device VALUES (?, ?)", rows)
 
-        await self._database.run(write)
-        for device in changed:
-            self._kept[device.id] = device
-            self._report(device)
+        committed = self._database.submit(write)
+        try:
+            await asyncio.wait([committed])
+        except asyncio.CancelledError:
+            # Cut off; but what is on its way arrives, and whoever waits for the end of this must not find it later.
+            await asyncio.wait([committed])
+            raise
+        finally:
+            if committed.done() and committed.exception() is None:
+                for device in changed:
+                    self._kept[device.id] = device
+                    self._report(device)
+        committed.result()
 
     # -- its own life -------------------------------------------------------------------------------------------------
 

@@ -12,12 +12,14 @@ from collections.abc import Callable
 
 import asyncssh
 
-from sshhome.bind import COMMON_OPTIONS
-from sshhome.dispatch import Dispatch, Outcome
-from sshhome.errors import Internal, SlowDown, TimedOut
+from sshhome.bind import split_common
+from sshhome.dispatch import Dispatch
+from sshhome.errors import BadArguments, Internal, SlowDown, TimedOut
+from sshhome.outcome import Outcome
 from sshhome.quantity import span
 from sshhome.render import Look, render
 from sshhome.session import Session
+from sshhome.words import split
 
 log = logging.getLogger(__name__)
 
@@ -259,10 +261,10 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
         ignored = ""
         if self._order:
             ignored, self.command, kind = self.command or "", self._order, "exec"
-        elif self.command is not None and not set(self.command.split()) <= set(COMMON_OPTIONS):
-            kind = "exec"
-        else:
+        elif self.command is None:
             kind = "shell" if self.interactive else "batch"
+        else:
+            kind = "batch" if self._only_options(self.command) else "exec"
         try:
             session = self._session = self._open_session(kind, ignored)
         except SlowDown as error:
@@ -281,6 +283,16 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
         finally:
             self._close_session(session)
             self._leave()
+
+    def _only_options(self, command: str) -> bool:
+        """Return whether a command has options alone, which then are those of every line of a batch."""
+        if not command.strip():
+            return True
+        try:
+            orders = split(command)
+        except BadArguments:
+            return False
+        return len(orders) == 1 and not split_common(self.dispatch.registry, orders[0])[1]
 
     def _leave(self) -> None:
         if self._idle is not None:

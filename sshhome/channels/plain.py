@@ -14,7 +14,7 @@ _SLICE, _HIGH = 256, 32 * 1024
 async def run(channel: SessionChannel, session: Session) -> int:
     """Greet, read orders until `exit` or ^D, and return the status of the last one."""
     shell = _PlainShell(channel, session)
-    shell.greet()
+    await shell.greet()
     return await shell.run()
 
 
@@ -27,11 +27,11 @@ class _PlainShell(Prompt):
         self._waiting = ""
         self._size = 0
         self._typed = ""
-        channel.read_with(self._read)
-        channel.interrupted = lambda: self._read("\x03")
+        channel.read_with(self.read)
+        channel.interrupted = lambda: self.read("\x03")
         channel.notice = self._notice
 
-    def _read(self, text: str | None) -> None:
+    def take(self, text: str | None) -> None:
         if self.giving is not None and text is not None and "\x03" in text:
             self.interrupt()
             text = text.rpartition("\x03")[2]
@@ -45,6 +45,18 @@ class _PlainShell(Prompt):
         if self._size > _HIGH:
             self.channel.pause_reading()
 
+    def drop(self) -> None:
+        self._waiting = ""
+        while not self._text.empty():
+            ended = self._text.get_nowait() is None
+            if self._text.empty():
+                self._size = 0
+                if ended:
+                    self._text.put_nowait(None)
+                    return
+                # What was held back comes at once.
+                self.channel.resume_reading()
+
     async def run(self) -> int:
         while not self.session.leaving:
             self.channel.write(self.prompt)
@@ -56,6 +68,9 @@ class _PlainShell(Prompt):
 
     def _notice(self, line: str) -> None:
         """Show a line above what is half typed, which is shown again."""
+        if self.question is not None:
+            self.question.interject(line)
+            return
         self.channel.write(f"\n{line}\n{self.prompt}{self._typed}")
 
     async def _line(self) -> str | None:

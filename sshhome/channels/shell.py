@@ -39,7 +39,7 @@ _history: dict[str, "_History"] = {}
 async def run(channel: SessionChannel, session: Session) -> int:
     """Greet, read orders until `exit` or ^D, and return the status of the last one."""
     shell = _Shell(channel, session)
-    shell.greet()
+    await shell.greet()
     return await shell.run()
 
 
@@ -60,8 +60,16 @@ class _Shell(Prompt):
         super().__init__(channel, session)
         self._most = channel.dispatch.limits.order_line
         self._input = KeyInput(channel, self._most)
-        channel.read_with(self._input.feed)
-        channel.interrupted = lambda: self._input.feed("\x03")
+        self._ahead: list[KeyPress] = []
+        channel.read_with(self.read)
+        channel.interrupted = lambda: self.read("\x03")
+
+    def take(self, text: str | None) -> None:
+        self._input.feed(text)
+
+    def drop(self) -> None:
+        self._ahead.clear()
+        self._input.drop()
 
     async def run(self) -> int:
         try:
@@ -120,7 +128,9 @@ class _Shell(Prompt):
         def write() -> None:
             self.channel.write(f"{line}\n")
 
-        if application.is_running:
+        if self.question is not None:
+            self.question.interject(line)
+        elif application.is_running:
             context.run(run_in_terminal, write)
         else:
             write()
@@ -138,19 +148,19 @@ class _Shell(Prompt):
 
     async def _give_interruptibly(self, line: str) -> None:
         """Run a line while reading keys: ^C interrupts, the others are kept for the next prompt."""
-        ahead: list[KeyPress] = []
+        self._ahead = []
 
         def keys() -> None:
             for press in self._input.read_keys():
                 if press.key == Keys.ControlC:
-                    ahead.clear()
+                    self._ahead.clear()
                     self.interrupt()
-                elif len(ahead) < self._most:
-                    ahead.append(press)
+                elif len(self._ahead) < self._most:
+                    self._ahead.append(press)
 
         with self._input.attach(keys):
             await self.give(line)
-        self._input.keep(ahead)
+        self._input.keep(self._ahead)
 
 
 class _OrderCompleter(Completer):
@@ -162,10 +172,7 @@ class _OrderCompleter(Completer):
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:  # noqa: ARG002
         """Yield completions of the word before the cursor."""
-        user = self._dispatch.users.get(self._session.login.user)
-        if user is None:
-            return
-        typed, suggestions = complete(self._dispatch, user, document.text_before_cursor)
+        typed, suggestions = complete(self._dispatch, self._session, document.text_before_cursor)
         for suggestion in suggestions:
             meta = printable(suggestion.says)
             yield Completion(printable(suggestion.text), start_position=-len(typed), display_meta=meta)

@@ -204,6 +204,20 @@ class KeyInput(Input):
         """Keep keys typed ahead for the next prompt."""
         typeahead.store_typeahead(self, keys)
 
+    def drop(self) -> None:
+        """Forget what was typed and nobody has read, also what the client was asked to wait with."""
+        while self._text:
+            self._text.clear()
+            self._size = 0
+            if self._paused:
+                self._paused = False
+                # What was held back comes at once.
+                self._channel.resume_reading()
+        self._keys.clear()
+        self._parser.reset()
+        self._escape = 0
+        self.forget()
+
     def forget(self) -> None:
         """Leave nothing of this input behind in prompt_toolkit's global table."""
         typeahead._buffer.pop(self.typeahead_hash(), None)  # noqa: SLF001 (clear_typeahead keeps the entry)

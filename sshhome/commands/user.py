@@ -4,6 +4,7 @@ import contextlib
 import getpass
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import click
 
 from sshhome import app
 from sshhome.command import Group, complain, say, site_option
+from sshhome.edit import ROLE, add_grant, add_key, add_role, put, remove_grant, remove_key, remove_role
 from sshhome.errors import BadArguments, SiteError
 from sshhome.key import parse_key
 from sshhome.password import hash_password
@@ -47,14 +49,7 @@ def user_passwd(login: str, site: str | None, remove: bool) -> None:
     """Set a user's password, asked for without echo, or read from standard input."""
     users = app.Site(app.site_path(site)).users
     hashed = "" if remove else _new_password()
-
-    def change(document: Any) -> None:  # noqa: ANN401 (a TOML document)
-        if hashed:
-            document["password"] = hashed
-        else:
-            document.pop("password", None)
-
-    users.edit(login, change)
+    users.edit(login, put(password=hashed))
     click.echo(f"{login} has {'a new password' if hashed else 'no password'}")
 
 
@@ -129,15 +124,8 @@ def user_key_list(login: str, site: str | None) -> None:
 def user_key_add(login: str, key: str, site: str | None) -> None:
     """Add a public key to a user."""
     line = _key_line(key)
-
-    def change(document: Any) -> None:  # noqa: ANN401 (a TOML document)
-        if "keys" not in document:
-            document["keys"] = []
-        if any(parse_key(str(old)).blob == parse_key(line).blob for old in document["keys"]):
-            raise BadArguments(f"{login} has this key already")
-        document["keys"].append(line)
-
-    app.Site(app.site_path(site)).users.edit(login, change)
+    users = app.Site(app.site_path(site)).users
+    users.edit(login, add_key(line, users.roles))
     click.echo(f"added {parse_key(line).fingerprint} to {login}")
 
 
@@ -147,18 +135,53 @@ def user_key_add(login: str, key: str, site: str | None) -> None:
 @site_option
 def user_key_remove(login: str, fingerprint: str, site: str | None) -> None:
     """Remove a key from a user; sessions that use it end."""
-
-    def change(document: Any) -> None:  # noqa: ANN401 (a TOML document)
-        lines = document.get("keys", [])
-        parsed = [parse_key(str(line)) for line in lines]
-        found = [at for at, key in enumerate(parsed) if fingerprint in {key.fingerprint, key.comment}]
-        if not found:
-            raise BadArguments(f"{login} has no key '{fingerprint}'", f"`sshhome user key list {login}` lists them")
-        for at in reversed(found):
-            del lines[at]
-
-    app.Site(app.site_path(site)).users.edit(login, change)
+    app.Site(app.site_path(site)).users.edit(login, remove_key(fingerprint))
     click.echo(f"removed {fingerprint} from {login}")
+
+
+@user.command("grant")
+@click.argument("login")
+@click.argument("what", metavar="GRANT|role:ROLE")
+@site_option
+@click.option("--deny", is_flag=True, help="Keep the user from it.")
+def user_grant(login: str, what: str, site: str | None, deny: bool) -> None:
+    """Let a user do more, such as control:light.*, or give them a role; conditions are written in the user's file."""
+    users = app.Site(app.site_path(site)).users
+    if what.startswith(ROLE):
+        users.edit(login, add_role(what.removeprefix(ROLE), users.roles))
+    else:
+        users.edit(login, add_grant({"deny": what} if deny else what, users.roles))
+    click.echo(f"{login} has '{'deny ' if deny else ''}{what}' now")
+
+
+@user.command("revoke")
+@click.argument("login")
+@click.argument("what", metavar="GRANT|role:ROLE", nargs=-1, required=True)
+@site_option
+def user_revoke(login: str, what: tuple[str, ...], site: str | None) -> None:
+    """Take a grant, a deny or a role from a user."""
+    users, named = app.Site(app.site_path(site)).users, " ".join(what)
+    role = named.startswith(ROLE)
+    users.edit(login, remove_role(named.removeprefix(ROLE)) if role else remove_grant(named, users.roles))
+    click.echo(f"{login} no longer has '{named}'")
+
+
+@user.command("freeze")
+@click.argument("login")
+@site_option
+def user_freeze(login: str, site: str | None) -> None:
+    """Keep a user out until they are thawed; live sessions end."""
+    app.Site(app.site_path(site)).users.edit(login, put(frozen=True))
+    click.echo(f"{login} is frozen")
+
+
+@user.command("thaw")
+@click.argument("login")
+@site_option
+def user_thaw(login: str, site: str | None) -> None:
+    """Let a frozen user in again."""
+    app.Site(app.site_path(site)).users.edit(login, put(frozen=False))
+    click.echo(f"{login} is not frozen")
 
 
 @user.command("list")
@@ -171,6 +194,8 @@ def user_list(site: str | None) -> None:
         ways = [f"{len(found.keys)} keys"] if found.keys else []
         ways += ["password"] if found.password else []
         ways = [found.require] if found.needs_code else ways
+        ways = [state] if (state := found.state(time.time())) else ways
+        ways += [f"pass of {found.issued_by}"] if found.issued_by else []
         say(f"{found.login:16} {', '.join(found.roles) or 'no role':16} {', '.join(ways) or 'cannot log in'}")
     for error in place.refused:
         complain(error)

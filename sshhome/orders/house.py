@@ -7,7 +7,7 @@ import msgspec
 from sshhome.clock import iso
 from sshhome.device import Device, Scalar
 from sshhome.grant import Privilege
-from sshhome.order import Column, Context, Table, order
+from sshhome.order import Change, Column, Context, Table, order
 from sshhome.param import EVERYTHING, Anything, NewState, Readable, Scene, Settable
 from sshhome.summary import looks, summary
 
@@ -31,24 +31,24 @@ class Room(msgspec.Struct, frozen=True):
 
 
 @order("set", needs=Privilege.CONTROL, says="{label}: {change}")
-async def set_(ctx: Context, device: Settable, value: NewState) -> Device:
+async def set_(ctx: Context, device: Settable, value: NewState) -> Change:
     """Set any value of a device.
 
     device: the device, with .ATTRIBUTE for another value than its main one
     value: what it shall be, such as 21.5, 70f, 40%, +10%, on or heat
     """
-    return await ctx.change(device, **value)
+    return value
 
 
 @order("activate", needs=Privilege.CONTROL, says="{label} is activated")
-async def activate(ctx: Context, scene: Scene) -> Device:
+async def activate(ctx: Context, scene: Scene) -> Change:
     """Activate a scene; it takes the right to each thing the scene touches.
 
     scene: the scene to activate
     """
     # Milliseconds, so that the echo of this activation is not taken for that of the one before.
     now = ctx.clock.now()
-    return await ctx.change(scene, activated=f"{iso(now)[:-1]}.{round(now * 1000) % 1000:03d}Z")
+    return {"activated": f"{iso(now)[:-1]}.{round(now * 1000) % 1000:03d}Z"}
 
 
 def _by_room(devices: Sequence[Device]) -> Table:

@@ -6,10 +6,12 @@ from datetime import datetime
 import msgspec
 
 from sshhome.clock import iso
+from sshhome.condition import Facts
 from sshhome.errors import BadArguments
 from sshhome.grant import Privilege
 from sshhome.order import Column, Context, Table, order
 from sshhome.param import SessionName
+from sshhome.wording import plainly
 
 
 class Presence(msgspec.Struct, frozen=True):
@@ -34,7 +36,10 @@ class SessionInfo(msgspec.Struct, frozen=True):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Who you are and what you may do; `grants` are the rules in force, roles flattened."""
+    """Who you are and what you may do; `grants` are the rules in force, roles flattened, and `may` is what they say.
+
+    Those of a key that is good for less than its owner are beside them: what both allow is allowed.
+    """
 
     user: str
     name: str
@@ -43,6 +48,9 @@ class Identity(msgspec.Struct, frozen=True):
     source: str
     roles: Sequence[str]
     grants: Sequence[str]
+    may: Sequence[str]
+    key_grants: Sequence[str] = ()
+    key_may: Sequence[str] = ()
 
 
 class Now(msgspec.Struct, frozen=True):
@@ -56,16 +64,37 @@ class Now(msgspec.Struct, frozen=True):
 def _about(me: Identity) -> str:
     key = f" ({me.key})" if me.key else ""
     lines = [f"{me.user}, {me.name}, by {me.method}{key} from {me.source}"]
-    lines += [f"  {grant}" for grant in me.grants]
+    lines += [f"  {told}" for told in me.may]
+    lines += ["with this key no more than"] * bool(me.key_grants)
+    lines += [f"  {told}" for told in me.key_may]
     return "\n".join(lines)
 
 
 @order("whoami", needs=Privilege.READ, says=_about)
 async def whoami(ctx: Context) -> Identity:
     """Tell who you are, how you logged in and what you may do."""
-    login, user = ctx.session.login, ctx.user
-    grants = [str(grant) for grant in user.grants]
-    return Identity(user.login, user.name, login.method, login.key, login.source, user.roles, grants)
+    login, user, rights = ctx.session.login, ctx.user, ctx.standing.rights
+    facts = Facts(
+        ctx.clock.now(),
+        ctx.timezone,
+        login.source,
+        used=lambda grant_id: ctx.uses.used(user.login, grant_id),
+        sees=lambda device_id: ctx.scope.index.get(device_id) is not None,
+    )
+    told = [[rights.veiled(str(grant), facts.sees) for grant in policy.grants] for policy in rights.policies]
+    may = [[plainly(grant, facts) for grant in policy.grants] for policy in rights.policies]
+    return Identity(
+        user.login,
+        user.name,
+        login.method,
+        login.key,
+        login.source,
+        user.roles,
+        told[0],
+        may[0],
+        [rule for rules in told[1:] for rule in rules],
+        [rule for rules in may[1:] for rule in rules],
+    )
 
 
 def _present(people: Sequence[Presence]) -> Table:

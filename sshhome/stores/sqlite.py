@@ -3,16 +3,21 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import msgspec
+
 from sshhome.database import Database
+from sshhome.device import Scalar
 from sshhome.errors import SiteError
-from sshhome.store import BanRecord, Failure
+from sshhome.store import BanRecord, Change, Failure, LoginRecord
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+_Job = Callable[[sqlite3.Connection], None]
 
 MIGRATIONS = (
     """
@@ -22,20 +27,59 @@ MIGRATIONS = (
     CREATE INDEX failure_by_time ON failure (at)
     """,
     "CREATE INDEX ban_by_end ON ban (until)",
+    """
+    CREATE TABLE change (
+        number INTEGER PRIMARY KEY, user TEXT, at REAL, "order" TEXT, before TEXT NOT NULL, due REAL, confirm INTEGER,
+        back TEXT NOT NULL
+    );
+    CREATE INDEX change_by_user ON change (user, number DESC) WHERE due IS NULL;
+    CREATE TABLE use (user TEXT, grant TEXT, used INTEGER, PRIMARY KEY (user, grant)) WITHOUT ROWID;
+    CREATE TABLE login (
+        number INTEGER PRIMARY KEY, user TEXT, at REAL, source TEXT, method TEXT, key TEXT, failed INTEGER
+    );
+    CREATE INDEX login_by_user ON login (user, number DESC)
+    """,
 )
 _MAX_ROWS = 65_536
-#: Rows that are entered between two looks at how many there are, since SQLite can tell that only by counting.
+#: Changes that are not due: of all users, and of one; and logins of one user.
+_MAX_CHANGES, _MAX_CHANGES_OF_ONE, _MAX_LOGINS = 10_000, 20, 10
+#: Rows that a table is given between two looks at how many it has, since SQLite can tell that only by counting.
 _UNCOUNTED = 256
+#: By table, the rows over its bounds. Uses have none: one that is forgotten is one that is given away.
+_OVER: Mapping[str, Sequence[str]] = {
+    "ban": ("SELECT rowid FROM ban ORDER BY until DESC LIMIT -1 OFFSET :rows",),
+    "failure": ("SELECT rowid FROM failure ORDER BY at DESC LIMIT -1 OFFSET :rows",),
+    "change": (
+        """
+        SELECT number FROM (
+            SELECT number, row_number() OVER (PARTITION BY user ORDER BY number DESC) AS place
+            FROM change WHERE due IS NULL
+        ) WHERE place > :changes_of_one
+        """,
+        "SELECT number FROM change WHERE due IS NULL ORDER BY number DESC LIMIT -1 OFFSET :changes",
+    ),
+    "login": (
+        """
+        SELECT number FROM (
+            SELECT number, row_number() OVER (PARTITION BY user ORDER BY number DESC) AS place FROM login
+        ) WHERE place > :logins
+        """,
+        "SELECT number FROM login ORDER BY number DESC LIMIT -1 OFFSET :rows",
+    ),
+}
+_BEFORE = msgspec.json.Decoder(dict[str, dict[str, Scalar]])
 
 
 class SqliteStore:
-    """Keeps bans and failures of one node."""
+    """Keeps bans, failures, changes, uses and logins of one node."""
 
     def __init__(self, database: Database, version: int) -> None:
         """Use an open database; see `open`."""
         self._database = database
         self._version = version
-        self._entered = 0
+        self._entered: Counter[str] = Counter()
+        #: Writes that failed, and why the last one did.
+        self._failures = 0
         self._lost: BaseException | None = None
 
     @classmethod
@@ -57,6 +101,32 @@ class SqliteStore:
 
         return await _read(self._database.run(read))
 
+    async def changes(self) -> Sequence[Change]:
+        """Return what orders changed, oldest first, and drop what is over the bound."""
+
+        def read(db: sqlite3.Connection) -> list[Change]:
+            _bound(db, "change")
+            return list(_changes(db))
+
+        return await _read(self._database.run(read))
+
+    async def uses(self) -> Mapping[tuple[str, str], int]:
+        """Return how often each grant was used, by user and grant."""
+
+        def read(db: sqlite3.Connection) -> dict[tuple[str, str], int]:
+            return {(user, grant): used for user, grant, used in db.execute("SELECT user, grant, used FROM use")}
+
+        return await _read(self._database.run(read))
+
+    async def logins(self, user: str) -> Sequence[LoginRecord]:
+        """Return the last logins of a user, newest first, in the order they were told, whatever the clock said."""
+        query = "SELECT user, at, source, method, key, failed FROM login WHERE user = ? ORDER BY number DESC LIMIT ?"
+
+        def read(db: sqlite3.Connection) -> list[LoginRecord]:
+            return [LoginRecord(*row) for row in db.execute(query, (user, _MAX_LOGINS))]
+
+        return await _read(self._database.run(read))
+
     async def changed_elsewhere(self) -> bool:
         """Return whether another connection, such as that of `sshhome ban lift`, has changed the file since."""
         before, self._version = self._version, await _read(self._database.version())
@@ -65,61 +135,127 @@ class SqliteStore:
     def put_ban(self, ban: BanRecord) -> None:
         """Keep a ban; beyond the bound the one that ends soonest goes."""
         row = (ban.source, ban.at, ban.until, ban.count, ban.kind, ban.evidence, ban.rule)
-        self._enter("INSERT OR REPLACE INTO ban VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        self._enter("ban", _doing("INSERT OR REPLACE INTO ban VALUES (?, ?, ?, ?, ?, ?, ?)", *row))
 
     def remove_ban(self, source: str) -> None:
         """Forget the ban of a source."""
-        self._submit(lambda db: db.execute("DELETE FROM ban WHERE source = ?", (source,)).close())
+        self._submit(_doing("DELETE FROM ban WHERE source = ?", source))
 
     def add_failure(self, failure: Failure) -> None:
         """Keep a failed login; beyond the bound the oldest goes."""
-        self._enter("INSERT INTO failure VALUES (?, ?, ?)", (failure.source, failure.user, failure.at))
+        row = (failure.source, failure.user, failure.at)
+        self._enter("failure", _doing("INSERT INTO failure VALUES (?, ?, ?)", *row))
 
     def forget_failures(self, source: str, user: str | None = None) -> None:
         """Forget the failures of a source, or just those of one user from it."""
+        self._submit(_doing("DELETE FROM failure WHERE source = ? AND user = coalesce(?, user)", source, user))
+
+    def put_change(self, change: Change) -> None:
+        """Keep what an order changed; beyond the bounds the oldest that is not due goes."""
 
         def write(db: sqlite3.Connection) -> None:
-            db.execute("DELETE FROM failure WHERE source = ? AND user = coalesce(?, user)", (source, user))
+            # Here rather than at once, so that what cannot be encoded fails as any other write does.
+            before, back = (msgspec.json.encode(states).decode() for states in (change.before, change.back))
+            row = (change.number, change.user, change.at, change.order, before, change.due, change.confirm, back)
+            db.execute("INSERT OR REPLACE INTO change VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+        self._enter("change", write)
+
+    def remove_change(self, number: int) -> None:
+        """Forget what an order changed."""
+        self._submit(_doing("DELETE FROM change WHERE number = ?", number))
+
+    def put_use(self, user: str, grant: str, used: int) -> None:
+        """Keep how often a user has used a grant."""
+        self._submit(_doing("INSERT OR REPLACE INTO use VALUES (?, ?, ?)", user, grant, used))
+
+    def forget_uses(self, user: str) -> None:
+        """Forget how often a user has used their grants."""
+        self._submit(_doing("DELETE FROM use WHERE user = ?", user))
+
+    def add_login(self, record: LoginRecord) -> None:
+        """Keep a login as the newest of its user; beyond the bounds the oldest goes."""
+        row = (record.user, record.at, record.source, record.method, record.key, record.failed)
+        self._enter("login", _doing("INSERT INTO login VALUES (NULL, ?, ?, ?, ?, ?, ?)", *row))
+
+    def count_failed_login(self, user: str) -> None:
+        """Count a failed try after the newest login of a user, if they have one."""
+        newest = "number = (SELECT max(number) FROM login WHERE user = ?)"
+        self._submit(_doing(f"UPDATE login SET failed = failed + 1 WHERE {newest}", user))  # noqa: S608 (our own words)
+
+    def forget_user(self, user: str) -> None:
+        """Forget logins, uses and changes of a user; what is due stays due."""
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM login WHERE user = ?", (user,))
+            db.execute("DELETE FROM use WHERE user = ?", (user,))
+            db.execute("DELETE FROM change WHERE user = ? AND due IS NULL", (user,))
 
         self._submit(write)
 
     async def settle(self) -> None:
-        """Wait for what is queued; raises SiteError when a change so far could not be kept."""
+        """Wait for what is queued; raises SiteError when any of it could not be kept.
+
+        What failed before was told to the log, and is no reason to refuse what can be kept again.
+        """
+        known = self._failures
         await _read(self._database.run(lambda _: None))
-        if self._lost is not None:
+        if self._failures > known:
             raise SiteError(f"the store: {self._lost}")
 
     async def close(self) -> None:
         """Finish what is queued and close the file."""
         await self._database.close()
 
-    def _enter(self, statement: str, row: Sequence[object]) -> None:
-        """Keep a row; now and then drop those that are over the bound."""
-        self._entered += 1
-        full = self._entered % _UNCOUNTED == 0
+    def _enter(self, table: str, job: _Job) -> None:
+        """Give a table a row; now and then drop those that are over its bound."""
+        self._entered[table] += 1
+        full = self._entered[table] % _UNCOUNTED == 0
 
         def write(db: sqlite3.Connection) -> None:
-            db.execute(statement, row)
+            job(db)
             if full:
-                _bound(db, "ban", "until")
-                _bound(db, "failure", "at")
+                _bound(db, table)
 
         self._submit(write)
 
-    def _submit(self, job: Callable[[sqlite3.Connection], Any]) -> None:
+    def _submit(self, job: _Job) -> None:
         self._database.submit(job).add_done_callback(self._report)
 
     def _report(self, future: asyncio.Future[Any]) -> None:
-        """Tell the log of a write that failed and nobody waits for; the bans go on in memory."""
+        """Tell the log of a write that failed and nobody waits for; what it was for goes on in memory."""
         if not future.cancelled() and (error := future.exception()) is not None:
-            self._lost = error
+            self._failures, self._lost = self._failures + 1, error
             log.error("store: %s", error)
 
 
-def _bound(db: sqlite3.Connection, table: str, order: str) -> None:
-    """Drop the first rows in this order as far as the table is over its bound."""
-    over = f"SELECT rowid FROM {table} ORDER BY {order} DESC LIMIT -1 OFFSET {_MAX_ROWS}"  # noqa: S608 (our own names)
-    db.execute(f"DELETE FROM {table} WHERE rowid IN ({over})")  # noqa: S608
+def _doing(statement: str, *values: object) -> _Job:
+    return lambda db: db.execute(statement, values).close()
+
+
+def _bound(db: sqlite3.Connection, table: str) -> None:
+    """Drop the rows of a table that are over its bound."""
+    bounds = {
+        "rows": _MAX_ROWS,
+        "changes": _MAX_CHANGES,
+        "changes_of_one": _MAX_CHANGES_OF_ONE,
+        "logins": _MAX_LOGINS,
+    }
+    for over in _OVER[table]:
+        db.execute(f"DELETE FROM {table} WHERE rowid IN ({over})", bounds)  # noqa: S608 (our own names)
+
+
+def _changes(db: sqlite3.Connection) -> Iterator[Change]:
+    # As bytes, since text that is damaged would end the reading of all rows.
+    columns = 'number, user, at, "order", CAST(before AS BLOB), due, confirm, CAST(back AS BLOB)'
+    rows = db.execute(f"SELECT {columns} FROM change ORDER BY number")  # noqa: S608 (our own names)
+    for number, user, at, order, kept, due, confirm, kept_back in rows:
+        try:
+            before, back = _BEFORE.decode(kept), _BEFORE.decode(kept_back)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            log.error("store: change %d is damaged: %s", number, error)
+            continue
+        yield Change(number, user, at, order, before, due, bool(confirm), back)
 
 
 async def _read(reading: Awaitable[T]) -> T:

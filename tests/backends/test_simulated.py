@@ -109,6 +109,10 @@ async def at(backend: SimulatedBackend, clock: FixedClock, moment: float) -> Non
         ("fan.bathroom", [{"speed": 30}, {"on": False}], {"on": False, "speed": 0}),
         ("light.desk", [{"hue": 32, "saturation": 90}], {"on": True, "hue": 32, "color_temperature": None}),
         ("light.desk", [{"hue": 32}, {"color_temperature": 2700}], {"hue": None, "color_temperature": 2700}),
+        ("light.desk", [{"hue": 32}], {"hue": 32, "saturation": 100}),
+        ("light.desk", [{"saturation": 30}], {"on": True, "hue": 0, "saturation": 30, "color_temperature": None}),
+        ("light.desk", [{"hue": 32, "saturation": 90}, {"saturation": 0}], {"hue": 32, "saturation": 0}),
+        ("light.desk", [{"on": False, "hue": 32, "saturation": 90}], {"on": False, "hue": 32, "saturation": 90}),
         ("light.kitchen", [{"color_temperature": 3000}], {"on": True, "color_temperature": 3000}),
         ("lock.front_door", [{"locked": False}], {"locked": False}),
         ("alarm_control_panel.house", [{"armed": "night"}], {"armed": "night"}),
@@ -377,3 +381,20 @@ async def test_closing_while_changes_are_under_way(house: Open) -> None:
     assert [(await change).id for change in changes] == ["light.kitchen"] * 19
     again = await house()
     assert state(again, "light.kitchen")["brightness"] == 19
+
+
+async def test_a_change_that_is_cut_off(house: Open, reports: Reports) -> None:
+    """However soon a change is cut off, once it is nothing of it comes any more, and what came was reported."""
+    backend = await house()
+    for turns in range(12):
+        wanted = not state(backend, "light.hall")["on"]
+        change = asyncio.create_task(backend.apply(device(backend, "light.hall"), {"on": wanted}))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        change.cancel()
+        await asyncio.wait([change])
+        told = state(backend, "light.hall"), len(reports.all)
+        assert turns == 0 or reports.last["light.hall"].state == told[0]
+        # What is asked of the file now comes after all that was asked before.
+        await backend._database.run(lambda _: None)
+        assert (state(backend, "light.hall"), len(reports.all)) == told

@@ -90,7 +90,7 @@ async def test_a_client_that_leaves(door: Door) -> None:
             raw = await RawChannel.open(connection)
             assert await raw.ask("shell")
             raw.channel.write("on printer\non kitchen\n")
-            await until(lambda: door.server.visitors.dispatch._running)
+            await until(lambda: door.server.visitors.dispatch.house._waiting)
             raw.channel.close()
             await until(lambda: not list(door.server.visitors.sessions))
             assert (await ask(connection, "echo the connection goes on")).status == 0
@@ -108,7 +108,7 @@ async def test_input_waits_while_an_order_runs(door: Door, line: str) -> None:
             raw = await RawChannel.open(connection)
             assert await raw.ask("shell")
             raw.channel.write("on printer\n")
-            await until(lambda: door.server.visitors.dispatch._running)
+            await until(lambda: door.server.visitors.dispatch.house._waiting)
             (visitor,) = door.server.visitors
             (channel,) = visitor.connection._channels.values()
             assert isinstance(channel._session, SessionChannel)

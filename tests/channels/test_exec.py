@@ -72,7 +72,7 @@ async def test_an_interruption_ends_the_waiting_alone(door: Door, how: str) -> N
             assert await raw.terminal()
         with door.waiting_printer():
             assert await raw.ask("exec", String("on printer; on kitchen"))
-            await until(lambda: door.server.visitors.dispatch._running)
+            await until(lambda: door.server.visitors.dispatch.house._waiting)
             match how:
                 case "^C at a terminal":
                     raw.channel.write("\x03")
@@ -94,7 +94,7 @@ async def test_an_order_outlives_its_client(door: Door) -> None:
         async with door.connect("home") as connection:
             raw = await RawChannel.open(connection)
             assert await raw.ask("exec", String("on printer; on kitchen"))
-            await until(lambda: door.server.visitors.dispatch._running)
+            await until(lambda: door.server.visitors.dispatch.house._waiting)
             connection.abort()
         await until(lambda: door.audit("session.closed"))
         assert door.orders() == []

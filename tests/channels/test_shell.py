@@ -92,7 +92,7 @@ async def test_ctrl_c_while_an_order_waits(door: Door, how: str) -> None:
     async with terminal(door) as screen:
         with door.waiting_printer():
             screen.type("on printer; on kitchen\r")
-            await until(lambda: door.server.visitors.dispatch._running)
+            await until(lambda: door.server.visitors.dispatch.house._waiting)
             if how == "key":
                 screen.type(CTRL_C)
             else:
@@ -105,7 +105,7 @@ async def test_ctrl_c_while_an_order_waits(door: Door, how: str) -> None:
         await screen.give("get light.kitchen.on", "no")
         with door.waiting_printer():
             screen.type("on printer\r")
-            await until(lambda: door.server.visitors.dispatch._running)
+            await until(lambda: door.server.visitors.dispatch.house._waiting)
             screen.type("echo typed before\r" + CTRL_C + CTRL_D)
             assert await left(screen) == 130
     assert "echo" not in dict(door.orders())
@@ -141,7 +141,7 @@ async def test_keys_typed_ahead(door: Door) -> None:
     async with terminal(door) as screen:
         with door.waiting_printer():
             screen.type("on printer\r")
-            await until(lambda: door.server.visitors.dispatch._running)
+            await until(lambda: door.server.visitors.dispatch.house._waiting)
             screen.type("echo first\recho sec")
             screen.type("ond\recho th")
         await prompt(screen, "echo th")
@@ -195,9 +195,9 @@ async def test_history_is_bounded(door: Door, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("user", "typed", "becomes", "menu"),
     [
-        ("home", "un", "unlock", []),
-        ("home", "u", "u", ["unlock +Unlock a door", "upper +Say it back", "user +"]),
-        ("guest", "u", "upper", []),
+        ("home", "unl", "unlock", []),
+        ("home", "u", "u", ["undo +", "unlock +Unlock a door", "upper +Say it back", "user +"]),
+        ("guest", "up", "upper", []),
         ("home", "on k", "on ki", ["kitchen +Kitchen", "kids +Kids' room"]),
         ("cleaner", "on k", "on kitchen", []),
         ("home", "on n", "on night", []),
@@ -614,7 +614,7 @@ async def test_ctrl_c_at_a_dumb_terminal_while_an_order_waits(door: Door) -> Non
         assert await raw.ask("shell")
         with door.waiting_printer():
             raw.channel.write("on printer\r")
-            await until(lambda: door.server.visitors.dispatch._running)
+            await until(lambda: door.server.visitors.dispatch.house._waiting)
             raw.channel.write(f"{CTRL_C}echo alive\r")
             await until(lambda: "alive\r\nalive" in raw.heard.out)
             assert door.orders() == [("echo", 0)]

@@ -111,7 +111,7 @@ async def test_a_paste_is_kept_in_part(door: Door) -> None:
         (visitor,) = door.server.visitors
         (channel,) = visitor.connection._channels.values()
         assert isinstance(channel._session, SessionChannel)
-        keys = getattr(channel._session._reader, "__self__", None)
+        keys = getattr(getattr(channel._session._reader, "__self__", None), "_input", None)
         assert isinstance(keys, terminal.KeyInput)
         raw.channel.write("\x1b[200~" + "x" * 500_000 + "\x1b[20")
         waiting = kept = 0
@@ -132,7 +132,7 @@ async def test_keys_typed_while_an_order_runs_are_bounded(door: Door) -> None:
         async with door.connect("home") as connection:
             raw = await open_shell(connection, "dumb")
             raw.channel.write("on printer\r")
-            await until(lambda: door.server.visitors.dispatch._running)
+            await until(lambda: door.server.visitors.dispatch.house._waiting)
             (visitor,) = door.server.visitors
             (channel,) = visitor.connection._channels.values()
             raw.channel.write("\x15" * 1_000_000)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.client import PATIENCE, Door, run, until
+from tests.test_step_up import write_anna
+from tests.test_visitor_totp import code, wrong_code
 
 pytestmark = pytest.mark.real
 
@@ -53,23 +55,18 @@ class Tmux:
             raise AssertionError(f"the screen never showed what it should:\n{screen}") from None
 
 
+def ssh(program: Callable[[str], str], door: Door, folder: Path, user: str, key: str) -> str:
+    """Return the shell's command that logs somebody in."""
+    words = [program("ssh"), "-F", "none", "-p", str(door.port), "-i", str(door.keys / key)]
+    words += ["-o", "IdentitiesOnly=yes", "-o", "LogLevel=ERROR", "-o", "BatchMode=yes"]
+    words += ["-o", f"UserKnownHostsFile={folder}/known", "-o", "StrictHostKeyChecking=accept-new"]
+    return shlex.join([*words, f"{user}@127.0.0.1"])
+
+
 async def test_a_person_at_a_terminal(door: Door, program: Callable[[str], str], tmp_path: Path) -> None:
     """Login, Tab, an order, a resize, ^C and ^D work in a real terminal, and ssh ends with the shell's status."""
-    ssh = [
-        program("ssh"),
-        "-F",
-        "none",
-        "-p",
-        str(door.port),
-        "-i",
-        str(door.keys / "home"),
-        "-o",
-        "IdentitiesOnly=yes",
-    ]
-    ssh += ["-o", f"UserKnownHostsFile={tmp_path}/known", "-o", "StrictHostKeyChecking=accept-new"]
-    ssh += ["-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "home@127.0.0.1"]
     tmux = Tmux(program("tmux"), tmp_path)
-    async with tmux.running(f"{shlex.join(ssh)}; echo left with $?; read wait"):
+    async with tmux.running(f"{ssh(program, door, tmp_path, 'home', 'home')}; echo left with $?; read wait"):
         await tmux.shows(lambda lines: lines[-1] == "home@house>")
         await tmux.type("unl", "Tab")
         await tmux.shows(lambda lines: lines[-1] == "home@house> unlock")
@@ -96,10 +93,50 @@ async def test_a_person_at_a_terminal(door: Door, program: Callable[[str], str],
 
         with door.waiting_printer():
             await tmux.type("on printer", "Enter")
-            await until(lambda: door.server.visitors.dispatch._running)
+            await until(lambda: door.server.visitors.dispatch.house._waiting)
             await tmux.type("C-c")
             await tmux.shows(lambda lines: lines[-2:] == ["^C", "home@house>"])
         await tmux.type("C-d")
         await tmux.shows(lambda lines: lines[-1] == "left with 130")
     await until(lambda: not door.server.visitors)
     assert door.orders() == [("unlock", 0), ("on", 0), ("on", 0)]
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+async def test_a_person_who_is_asked(door: Door, program: Callable[[str], str], tmp_path: Path, term: str) -> None:
+    """A code that is typed is not seen, a yes is; ^C, a narrow window and three wrong codes do what they should."""
+    write_anna(door)
+    tmux = Tmux(program("tmux"), tmp_path)
+    async with tmux.running(
+        f"TERM={term} {ssh(program, door, tmp_path, 'anna', 'guest')}; echo left with $?; read wait"
+    ):
+        await tmux.shows(lambda lines: lines[-1] == "anna@house>")
+        await tmux.type("unlock front_door", "Enter")
+        await tmux.shows(lambda lines: lines[-1] == "unlock front_door: one-time code?")
+        await tmux.type("1", "BSpace", code(), "Enter")
+        await tmux.shows(lambda lines: lines[-2:] == ["front_door is unlocked", "anna@house>"])
+        await tmux.shows(lambda lines: lines[-3:-2] == ["unlock front_door: one-time code?"])
+
+        await tmux.do("resize-window", "-x", "20", "-y", "12")
+        await tmux.type("unlock side_door", "Enter")
+        await tmux.shows(lambda lines: lines[-2:] == ["unlock side_door:", "are you sure?"])
+        await tmux.type("yes, I am", *["BSpace"] * 6)
+        await tmux.shows(lambda lines: lines[-1] == "are you sure? yes")
+        await tmux.type("C-c")
+        await tmux.shows(lambda lines: lines[-2:] == ["are you sure? yes^C", "anna@house>"])
+        await tmux.type("unlock side_door", "Enter")
+        await tmux.shows(lambda lines: lines[-1] == "are you sure?")
+        await tmux.type("yes", "Enter")
+        await tmux.shows(lambda lines: lines[-2:] == ["unlocked", "anna@house>"])
+
+        (session,) = door.server.visitors.sessions
+        session.proved.clear()
+        for number in range(3):
+            await tmux.type("lock front_door", "Enter")
+            await tmux.shows(lambda lines: lines[-2:] == ["lock front_door:", "one-time code?"])
+            await tmux.type(wrong_code(), "Enter")
+            await until(lambda number=number: len(door.audit("login.failed")) == number + 1)  # type: ignore[misc]  # (bound at once)
+        await tmux.shows(lambda lines: lines[-1] == "left with 77")
+        await tmux.shows(lambda lines: not any(code() in line or wrong_code() in line for line in lines))
+    await until(lambda: not door.server.visitors)
+    assert door.orders() == [("unlock", 0), ("unlock", 77), ("unlock", 0), *[("lock", 77)] * 3]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sshhome.config import BanRules
-from sshhome.dispatch import Outcome
 from sshhome.errors import BadArguments
+from sshhome.outcome import Outcome
 from tests.conftest import FixedClock
 from tests.test_dispatch import ATTACKER, Build, Road, said
 from tests.test_dispatch import build as build  # noqa: PLC0414 (a fixture, used by its name)

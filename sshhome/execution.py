@@ -1,0 +1,312 @@
+"""The calls of an order are made: a use is taken, what was before is kept, and what comes back is brought back."""
+
+import asyncio
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Any, TypeVar
+
+import msgspec
+
+from sshhome.audit import Audit
+from sshhome.bind import Call
+from sshhome.clock import Clock
+from sshhome.device import Device, State
+from sshhome.errors import BadArguments, Internal, NotConfirmed, SiteError, SshhomeError, TimedOut, Unavailable
+from sshhome.grant import Grant
+from sshhome.house import House
+from sshhome.journal import Journal
+from sshhome.order import Context, Order
+from sshhome.outcome import Answer, Outcome
+from sshhome.quantity import duration, span
+from sshhome.store import Change
+from sshhome.trace import Trace
+from sshhome.uses import Uses
+
+_T = TypeVar("_T")
+
+#: The options after which a change is brought back, and the longest time until then.
+COMES_BACK = frozenset({"--for", "--confirm"})
+_LONGEST = 30 * 86400.0
+#: For how many seconds, and how often, a device that is away when it is to be brought back is tried again.
+_TRIED, _AGAIN = 86400.0, 30.0
+#: Seconds that an order may take in which its giver types or scans something.
+_TYPING = 300.0
+
+
+class Ready(msgspec.Struct):
+    """An order that has been understood and judged, and has yet to run.
+
+    `asked` are calls that are permitted once a step-up is proved, each with the way of proving.
+    """
+
+    order: Order
+    context: Context
+    permitted: list[Call]
+    several: bool
+    left_out: list[tuple[str, SshhomeError]]
+    asked: list[tuple[Call, str]]
+    used: list[Grant]
+
+
+class Execution:
+    """Makes the calls that have been permitted, and no others."""
+
+    def __init__(self, house: House, uses: Uses, journal: Journal, audit: Audit, clock: Clock) -> None:
+        """Hold the parts it works on."""
+        self._house = house
+        self._uses = uses
+        self._journal = journal
+        self._audit = audit
+        self._clock = clock
+        #: By number, what is being brought back, and since when that has been tried, on the monotonic clock.
+        self._returning: dict[int, asyncio.Task[None]] = {}
+        self._tried: dict[int, float] = {}
+
+    @property
+    def running(self) -> Sequence[asyncio.Task[None]]:
+        """What is being brought back now."""
+        return list(self._returning.values())
+
+    def before(self, call: Call) -> Sequence[tuple[Device, State, State]]:
+        """Return each device that a call would reach, how it is now, and what it would come back to by itself.
+
+        What waits to be brought back has not been as it is now for long: it comes back to how it was before that.
+        """
+        befores = [(device, device.before(change)) for device, change in self._changes(call)]
+        return [(device, now, self._journal.original(device.id, now)) for device, now in befores]
+
+    def _changes(self, call: Call) -> Sequence[tuple[Device, State]]:
+        """Return each device that a call would reach, with what becomes of it."""
+        if call.device is None or call.change is None:
+            return ()
+        found = []
+        for device_id, change in (call.device.members or {call.device.id: call.change}).items():
+            device = self._house.devices.get(device_id)
+            if device is not None and device.available:
+                found.append((device, change))
+        return found
+
+    async def carry_out(self, ready: Ready, trace: Trace, seconds: float) -> Outcome:
+        """Make the calls, within the time that an order has, and keep how it was before."""
+        user, undoing = ready.context.user.login, ready.context.undoing
+        change = self._begin(ready, trace)
+        reached: Collection[str] = ()
+        unused: Sequence[Grant] = ()
+        try:
+            await self._uses.take(user, ready.used)
+            unused = ready.used
+            if change is not None:
+                await self._journal.secure(change)
+            # From here on something may have been sent, however this ends.
+            reached, unused = _devices(ready.permitted), ()
+            async with TimeFor(ready.order, seconds):
+                ended = await self._call_all(ready, trace)
+            sent = [call for call, end in ended if not isinstance(end, Unavailable | BadArguments)]
+            reached, unused = _devices(sent), () if sent else ready.used
+        except SiteError as error:
+            raise trace.failed(error) from None
+        finally:
+            self._uses.give_back(user, unused)
+            if undoing is not None:
+                self._journal.undone(undoing, reached)
+            elif change is not None:
+                self._journal.made(change, reached)
+        failed = [(call.label, end) for call, end in ended if isinstance(end, SshhomeError)]
+        if failed and not ready.several:
+            raise failed[0][1]
+        answers = [end for _, end in ended if isinstance(end, Answer)]
+        return Outcome(answers=answers, several=ready.several, left_out=[*ready.left_out, *failed])
+
+    def _begin(self, ready: Ready, trace: Trace) -> Change | None:
+        """Return the change that an order is about to make, unless it changes nothing or undoes another."""
+        order, undoing = ready.order, ready.context.undoing
+        if undoing is not None:
+            self._journal.claim(undoing)
+        if not order.changes or undoing is not None:
+            return None
+        before: dict[str, State] = {}
+        back: dict[str, State] = {}
+        for device, now, original in (known for call in ready.permitted for known in self.before(call)):
+            # Two scenes may touch the same lamp.
+            before[device.id] = {**before.get(device.id, {}), **now}
+            back[device.id] = {**back.get(device.id, {}), **original}
+        line = f"{order.name} {' '.join(trace.args.values())}".strip()
+        within, confirm = self.comes_back(ready, trace.common), "--confirm" in trace.common
+        return self._journal.begin(ready.context.user.login, line, before, back, within=within, confirm=confirm)
+
+    async def _call_all(self, ready: Ready, trace: Trace) -> list[tuple[Call, Answer | SshhomeError]]:
+        """Make the calls, all at once when there are several, and return how each ended, in their order."""
+        calls, wait = ready.permitted, "--no-wait" not in trace.common
+        if len(calls) == 1:
+            return [(calls[0], await self._ending(ready, trace, calls[0], wait=wait))]
+        return list(
+            zip(
+                calls,
+                await asyncio.gather(*(self._ending(ready, trace, call, wait=wait) for call in calls)),
+                strict=True,
+            )
+        )
+
+    async def _ending(self, ready: Ready, trace: Trace, call: Call, *, wait: bool) -> Answer | SshhomeError:
+        try:
+            return await self._call(ready, call, wait=wait)
+        except SshhomeError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 (a bug with one device costs that device alone)
+            return trace.failed(error)
+
+    async def _call(self, ready: Ready, call: Call, *, wait: bool) -> Answer:
+        if call.device is None or call.change is None:
+            return Answer(await unbroken(function(ready.order, ready.context, call)), call.args, call.label)
+        try:
+            device = await unbroken(self._house.change(call.device.id, call.change, wait=wait))
+            return Answer(device, call.args, call.label)
+        except NotConfirmed as error:
+            # Said with the short name the person used.
+            raise NotConfirmed(f"sent to {call.label}, not confirmed", error.hint) from None
+
+    def comes_back(self, ready: Ready, common: Mapping[str, str]) -> float | None:
+        """Return after how many seconds a change comes back by itself, if it does; raises BadArguments if it cannot."""
+        ways = sorted(COMES_BACK & common.keys())
+        if not ways:
+            return None
+        order, way = ready.order, ways[0]
+        if len(ways) > 1:
+            raise BadArguments(f"{' and '.join(ways)} exclude each other")
+        if not order.changes or order.name == "undo":
+            raise BadArguments(f"'{order.name}' takes no option '{way}'", "it is for orders that change the house")
+        within = duration(common[way])
+        if not 1 <= within <= _LONGEST:
+            raise BadArguments(f"option '{way}' takes 1 s to {span(_LONGEST)}")
+        for call in (*ready.permitted, *(call for call, _ in ready.asked)):
+            for device, change in self._changes(call):
+                if not device.before(change) and any(device.state.get(name) != new for name, new in change.items()):
+                    # Such as a lock of which nobody knows whether it is locked.
+                    raise BadArguments(f"{device.id} could not be brought back to how it is now")
+        return within
+
+    def look_after(self) -> None:
+        """Bring back what is due, and have kept what is new; called every now and then."""
+        self._journal.save()
+        for change in self._journal.due():
+            if change.number not in self._returning:
+                task = asyncio.get_running_loop().create_task(self._bring_back(change))
+                self._returning[change.number] = task
+                task.add_done_callback(partial(self._returned, change.number))
+
+    async def _bring_back(self, change: Change) -> None:
+        """Bring back what an order said it would; permitted when that order was, whoever has lost what since.
+
+        What cannot be reached is tried again for a day.
+        """
+        started, trace = self._clock.monotonic(), Trace()
+        first = self._tried.setdefault(change.number, started)
+        ends = await asyncio.gather(*(self._bring(change, device_id, trace) for device_id in change.back))
+        ended = {device_id: end for device_id, end in zip(change.back, ends, strict=True) if end != "not now"}
+        away = [d for d, end in ended.items() if isinstance(end, Unavailable | Internal) and started - first < _TRIED]
+        done = [device_id for device_id in ended if device_id not in away]
+        self._journal.returned(change, done)
+        if away:
+            self._journal.later(change, _AGAIN)
+        else:
+            del self._tried[change.number]
+        if done:
+            self._tell(change, {d: ended[d] for d in done}, trace, started)
+        if away and first == started:
+            self._tell(change, {d: ended[d] for d in away}, trace, started, tried_again=True)
+
+    def _tell(
+        self,
+        change: Change,
+        ended: Mapping[str, SshhomeError | str],
+        trace: Trace,
+        started: float,
+        *,
+        tried_again: bool | None = None,
+    ) -> None:
+        """Write into the audit log how bringing back some devices ended."""
+        errors = [(device_id, end) for device_id, end in ended.items() if isinstance(end, SshhomeError)]
+        status = Outcome(left_out=errors).status
+        error = next((error for _, error in errors if error.status == status), None)
+        self._audit.write(
+            "order.reverted",
+            user=change.user,
+            order=change.order,
+            devices=list(ended),
+            tried_again=tried_again,
+            status=status,
+            code=error.code if error else "",
+            message=error.message if error else "",
+            incident=trace.incident,
+            ms=round((self._clock.monotonic() - started) * 1000, 1),
+        )
+
+    async def _bring(self, change: Change, device_id: str, trace: Trace) -> SshhomeError | str:
+        """Bring back one device, unless a later order counts, or is changing it right now."""
+        if not self._journal.brings_back(change, device_id):
+            return "not now"
+        device = self._house.devices.get(device_id)
+        if device is None:
+            # Its backend may have yet to find it.
+            return Unavailable(f"{device_id} is unavailable")
+        state = device.settable(change.back[device_id])
+        try:
+            if state:
+                await self._house.change(device_id, state)
+        except SshhomeError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 (a bug with one device costs that device alone)
+            return trace.failed(error)
+        return "done"
+
+    def _returned(self, number: int, _: asyncio.Task[None]) -> None:
+        del self._returning[number]
+
+
+def _devices(calls: Iterable[Call]) -> frozenset[str]:
+    """Return the devices that calls may reach."""
+    return frozenset(
+        id_ for call in calls if call.device is not None for id_ in call.device.members or (call.device.id,)
+    )
+
+
+def function(order: Order, context: Context, call: Call) -> Awaitable[Any]:
+    """Call the function of an order."""
+    positional = [call.args[param.name] for param in order.params if not param.option]
+    options = {param.name: call.args[param.name] for param in order.params if param.option}
+    return order.run(context, *positional, **options)
+
+
+async def unbroken(part: Awaitable[_T]) -> _T:
+    """Wait for a part of an order; one that cancels itself has a bug, and cancels nothing else."""
+    try:
+        return await part
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise RuntimeError("an order cancelled itself") from error
+
+
+class TimeFor:
+    """The time that an order has; raises TimedOut when it takes longer."""
+
+    def __init__(self, order: Order, seconds: float) -> None:
+        """Give it so many seconds."""
+        self._order = order
+        self._longest = max(seconds, _TYPING) if order.proves else seconds
+        self._limit = asyncio.timeout(self._longest)
+
+    async def __aenter__(self) -> None:
+        """Begin."""
+        await self._limit.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Tell that the time is over, if it is."""
+        try:
+            await self._limit.__aexit__(kind, error, traceback)
+        except TimeoutError:
+            raise TimedOut(f"'{self._order.name}' took longer than {self._longest:g} s") from None

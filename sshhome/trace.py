@@ -1,0 +1,55 @@
+"""What is known of one order so far; the audit event is written from it, however the order ends."""
+
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from sshhome import words as tokenizer
+from sshhome.errors import Internal
+from sshhome.order import Order
+from sshhome.outcome import Outcome
+from sshhome.session import Login
+from sshhome.words import Word
+
+log = logging.getLogger(__name__)
+
+
+class Trace(msgspec.Struct):
+    """An order on its road: its words, what they turned out to mean, and what was decided."""
+
+    words: Sequence[Word] = ()
+    common: Mapping[str, str] = {}
+    order: Order | None = None
+    args: dict[str, str] = {}
+    decision: str = ""
+    devices: Sequence[str] = ()
+    incident: str = ""
+
+    def told(self, login: Login, outcome: Outcome, seconds: float) -> dict[str, object]:
+        """Return what the audit log shall know of an order."""
+        error = outcome.error
+        return {
+            "user": login.user,
+            "key": login.key,
+            "source": login.source,
+            "order": self.order.name if self.order else tokenizer.join(self.words)[:200],
+            "args": self.args,
+            "dry_run": "--dry-run" in self.common or None,
+            "devices": self.devices,
+            "decision": self.decision,
+            "left_out": [label for label, _ in outcome.left_out],
+            "status": outcome.status,
+            "code": error.code if error else "",
+            "message": error.message if error else "",
+            "incident": self.incident,
+            "ms": round(seconds * 1000, 1),
+        }
+
+    def failed(self, error: Exception) -> Internal:
+        """Log a bug with its traceback under a fresh id, and return what the client is told."""
+        self.incident = secrets.token_hex(4)
+        name = self.order.name if self.order else "an order"
+        log.error("incident %s in '%s'", self.incident, name, exc_info=error)
+        return Internal(f"'{name}' failed by our own fault, incident {self.incident}")
