@@ -37,7 +37,7 @@ def complete(dispatch: Dispatch, session: Session, before: str) -> tuple[str, li
         return "", []
     facts = authorizer.facts(standing, session)
     names = [word.text.lower() for word in done]
-    allowed = authorizer.allowed(standing.rights, facts)
+    allowed = dispatch.allowed(standing, session)
     begun = [order for order in allowed if names[: len(order.name.split())] == order.name.split()]
     order = max(begun, key=lambda order: len(order.name), default=None)
     found: Iterable[Suggestion]

@@ -174,7 +174,8 @@ class Dispatch:
 
     def allowed(self, standing: Standing, session: Session) -> list[Order]:
         """Return the orders that could be given in this session now."""
-        return self.authorizer.allowed(standing.rights, self.authorizer.facts(standing, session))
+        allowed = self.authorizer.allowed(standing.rights, self.authorizer.facts(standing, session))
+        return [order for order in allowed if standing.may_change_itself or not order.proves]
 
     # -- the road -----------------------------------------------------------------------------------------------------
 
@@ -287,7 +288,7 @@ class Dispatch:
         texts = texts_of(order, words)
         trace.args = masked(order, texts)
         calls, several = calls_of(order, texts, scope)
-        context = self._context(standing, session, scope, facts)
+        context = self._context(standing, session, scope)
         ready = Ready(order, context, [], several, [], [], [])
         for call in await self._planned(order, context, calls, ready):
             decision = self._judge(standing, order, call, facts, trace.common)
@@ -341,7 +342,7 @@ class Dispatch:
         ]
         return agreed([decision, *map(_bringing_back, backs)])
 
-    def _context(self, standing: Standing, session: Session, scope: Scope, facts: Facts) -> Context:
+    def _context(self, standing: Standing, session: Session, scope: Scope) -> Context:
         return Context(
             standing=standing,
             session=session,
@@ -357,7 +358,7 @@ class Dispatch:
             timezone=self.timezone,
             house_name=self.house_name,
             scope=scope,
-            orders=lambda: self.authorizer.allowed(standing.rights, facts),
+            orders=lambda: self.allowed(standing, session),
             explain=lambda line, who, at: self.explain(session, line, who, at),
             cut=self.cut,
             audit=self.audit.write,
@@ -393,7 +394,7 @@ class Dispatch:
         if other:
             scope = self.authorizer.scope(asker.rights, known).seen_too(scope)
         calls, several = calls_of(order, texts_of(order, words[count:]), scope)
-        context = self._context(standing, session, scope, facts)
+        context = self._context(standing, session, scope)
         ready = Ready(order, context, [], several, [], [], [])
         judged = []
         for call in await self._planned(order, context, calls, ready):

@@ -25,8 +25,13 @@ class Standing(msgspec.Struct, frozen=True):
 
     user: User
     rights: Rights
-    #: Whether they came with all that their user may, so that they may change their own keys.
+    #: Whether they came with all that their user may.
     whole: bool = True
+
+    @property
+    def may_change_itself(self) -> bool:
+        """Whether they may change how they get in: nobody does with a pass, or a key that is good for less."""
+        return self.whole and not self.user.issued_by
 
 
 async def _nobody(_code: str) -> str:

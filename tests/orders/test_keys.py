@@ -148,6 +148,16 @@ async def test_a_narrower_key_changes_nothing(road: Road, line: str, key: str) -
     assert written(road) == before
 
 
+@pytest.mark.parametrize(("login", "key"), [("ben", ""), ("anna", 'sshhome-role="admin"')], ids=["pass", "narrower"])
+async def test_help_offers_what_could_be_allowed(road: Road, login: str, key: str) -> None:
+    """Who cannot change how they get in is not told how to; they may look at their keys all the same."""
+    helped = (await road.one(login, "help", key=key)).answers[0].value
+    named = {found.order for found in helped}
+    assert "key list" in named
+    assert not {"key add", "key remove", "passwd", "totp"} & named
+    assert "passwd" in {found.order for found in (await road.one("anna", "help")).answers[0].value}
+
+
 @pytest.mark.parametrize("line", SELF_SERVICE)
 async def test_a_pass_changes_nothing(road: Road, line: str) -> None:
     """A pass cannot make itself last."""
