@@ -7,7 +7,7 @@ export PIP_CONSTRAINT = constraints.txt
 export PIP_BUILD_CONSTRAINT = constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run demo test test-real test-flood lint types layers check bench bench-policy siege docs clean
+.PHONY: run demo test test-real test-flood explore lint types layers check bench bench-policy siege docs clean
 
 run: $(VENV)/.run  ## serve this checkout as a site
 	$(VENV)/bin/sshhome serve
@@ -23,6 +23,9 @@ test-real: $(VENV)/.dev  ## tests through real clients and servers; `.ci/run` in
 
 test-flood: $(VENV)/.dev  ## attacks that take longer than anybody likes to wait
 	$(PYTEST) -m flood $(ARGS)
+
+explore: $(VENV)/.dev  ## the tests that try examples, with examples of their own
+	$(PYTEST) -m hypothesis --hypothesis-profile=explore $(ARGS)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

@@ -152,7 +152,7 @@ def _scope(scope: str) -> Callable[[Device], bool]:
 # -- conditions, read and judged apart from sshhome, so that it means something to answer alike ------------------------
 
 
-def _when(written: Any) -> _Test:  # noqa: ANN401 (whatever the file holds)
+def _when(written: str) -> _Test:
     days, _, clocks = written.partition(" ") if written[0].isalpha() else ("mon-sun", "", written)
     first, _, last = {"weekend": "sat-sun"}.get(days, days).partition("-")
     on = set(range(_WEEK.index(first), _WEEK.index(last or first) + 1))
@@ -173,17 +173,17 @@ def _when(written: Any) -> _Test:  # noqa: ANN401 (whatever the file holds)
     return test
 
 
-def _from(written: Any) -> _Test:  # noqa: ANN401
+def _from(written: str) -> _Test:
     network = ipaddress.ip_network(written)
     return lambda facts: ipaddress.ip_address(facts.source) in network
 
 
-def _house(written: Any) -> _Test:  # noqa: ANN401
+def _house(written: str) -> _Test:
     name, _, wanted = written.partition(" = ")
     return lambda facts: facts.devices[name].state["on"] is (wanted == "on")
 
 
-def _values(written: Any) -> _Test:  # noqa: ANN401
+def _values(written: Mapping[str, str]) -> _Test:
     bounds = []
     for name, text in written.items():
         low, _, high = text.partition("..")

@@ -7,7 +7,6 @@ loopback network, with a lower priority than the server, since real ones bring m
 import argparse
 import asyncio
 import contextlib
-import os
 import secrets
 import socket
 import statistics
@@ -15,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import asyncssh
@@ -93,7 +92,8 @@ def _memory(served: Running) -> float:
 async def _settled(served: Running) -> float:
     """Return the memory once nobody is connected any more, as far as open files tell."""
     deadline = time.monotonic() + 40
-    while len(os.listdir(f"/proc/{served.pid}/fd")) > 20 and time.monotonic() < deadline:  # noqa: PTH208
+    files = Path(f"/proc/{served.pid}/fd")
+    while len(list(files.iterdir())) > 20 and time.monotonic() < deadline:
         await asyncio.sleep(0.2)
     return _memory(served)
 
@@ -113,6 +113,10 @@ async def _process(command: list[str]) -> AsyncIterator[None]:
 # -- the attackers ----------------------------------------------------------------------------------------------------
 
 
+#: How to be a nuisance, once, at a port and from an address.
+_Way = Callable[[int, str], Awaitable[None]]
+
+
 async def _attack(port: int, seconds: float) -> None:
     """Flood the door until the time is over, in all ways at once."""
     done: Counter[str] = Counter()
@@ -123,11 +127,11 @@ async def _attack(port: int, seconds: float) -> None:
     print("an attacker: " + ", ".join(f"{count} x {way}" for way, count in sorted(done.items())))
 
 
-async def _repeat(way: object, port: int, done: "Counter[str]") -> None:
+async def _repeat(way: _Way, port: int, done: Counter[str]) -> None:
     while True:
         with contextlib.suppress(OSError, asyncssh.Error):
-            await way(port, f"127.{1 + secrets.randbelow(254)}.{1 + secrets.randbelow(254)}.7")  # type: ignore[operator]
-        done[way.__name__.strip("_").replace("_", " ")] += 1  # type: ignore[attr-defined]
+            await way(port, f"127.{1 + secrets.randbelow(254)}.{1 + secrets.randbelow(254)}.7")
+        done[way.__name__.strip("_").replace("_", " ")] += 1
 
 
 async def _connect(port: int, source: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

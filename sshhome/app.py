@@ -20,6 +20,7 @@ from sshhome.clock import Clock
 from sshhome.config import load, timezone
 from sshhome.dispatch import Dispatch
 from sshhome.door import Door
+from sshhome.edit import put
 from sshhome.errors import BadArguments, SiteError
 from sshhome.grant import Roles
 from sshhome.hostkey import bad_host_keys, load_host_keys, make_key
@@ -103,16 +104,8 @@ class Site:
 
 def add_user(users: Users, login: str, roles: Sequence[str], keys: Sequence[str], hashed: str) -> None:
     """Write a new user's file; raises BadArguments or SiteError."""
-
-    def fill(document: Any) -> None:  # noqa: ANN401 (a TOML document)
-        document["name"] = login.capitalize()
-        document["roles"] = list(roles)
-        if keys:
-            document["keys"] = list(keys)
-        if hashed:
-            document["password"] = hashed
-
-    users.edit(login, fill, new=True)
+    fields = put(name=login.capitalize(), roles=list(roles), keys=list(keys), password=hashed)
+    users.edit(login, fields, new=True)
 
 
 class Running(NamedTuple):

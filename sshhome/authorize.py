@@ -54,13 +54,9 @@ class Authorizer:
             devices=self._house.devices,
             used=lambda grant_id: self._uses.used(login, grant_id),
         )
-        facts.sees = lambda device_id: self.sees(standing.rights, device_id, facts)
+        devices, rights = self._house.devices, standing.rights
+        facts.sees = lambda device_id: device_id in devices and rights.sees(devices[device_id], facts)
         return facts
-
-    def sees(self, rights: Rights, device_id: str, facts: Facts) -> bool:
-        """Return whether somebody may know of a device."""
-        device = self._house.devices.get(device_id)
-        return device is not None and rights.sees(device, facts)
 
     def scope(self, rights: Rights, facts: Facts) -> Scope:
         """Return what words are understood against: the devices that may be seen, and names for who runs the server."""

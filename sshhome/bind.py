@@ -104,6 +104,9 @@ def texts_of(order: Order, words: Sequence[Word]) -> dict[str, str]:
                 if following is None:
                     raise BadArguments(f"option '{name}' needs a value", f"usage: {order.usage}")
                 value = following.text
+            if not param.flag and not value.strip(" ,"):
+                # A script whose variable is empty must not hand out without the condition that it names.
+                raise BadArguments(f"option '{name}' needs a value", f"usage: {order.usage}")
             texts[param.name] = value
         elif not places:
             raise BadArguments(f"one word too many: '{word.text}'", f"usage: {order.usage}")
@@ -124,6 +127,16 @@ def masked(order: Order, texts: Mapping[str, str]) -> dict[str, str]:
     """Return the arguments as the audit log may know them."""
     given = [param for param in order.params if param.name in texts]
     return {param.said: "***" if isinstance(param.type, Secret) else texts[param.name] for param in given}
+
+
+def written(order: Order, args: Mapping[str, str]) -> str:
+    """Return an order with its arguments, as `masked` has them, in one line."""
+    told = [order.name]
+    for param in order.params:
+        if param.said in args:
+            told += [param.dashed] if param.option else []
+            told += [] if param.flag else [args[param.said] if param.type.rest else quote(args[param.said])]
+    return " ".join(told)
 
 
 def calls_of(order: Order, texts: Mapping[str, str], scope: Scope) -> tuple[Sequence[Call], bool]:

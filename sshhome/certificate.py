@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from sshhome.errors import SiteError
-from sshhome.key import KEY_FIELDS, SIGNATURES, Key, Network, check_fields, fingerprint, is_fido, parse_key
+from sshhome.key import KEY_FIELDS, SIGNATURES, Key, check_fields, fingerprint, is_fido, parse_key
+from sshhome.source import Network
 from sshhome.wire import Wire, string
 
 #: The type that a certificate names, and the type of the key in it.

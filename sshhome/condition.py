@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from sshhome import quantity
-from sshhome.device import ATTRIBUTES, Attribute, Device, Scalar, State
+from sshhome.device import ATTRIBUTES, COLOR, Attribute, Device, Scalar, State
 from sshhome.errors import BadArguments
 from sshhome.source import Network, covering, origin_of
 from sshhome.when import When, moment
@@ -27,8 +27,6 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
 }
 _ORDERING = frozenset({"<=", ">=", "<", ">"})
-#: What a lamp shows, of which a colour and a white exclude each other.
-_COLOR = ("hue", "saturation", "color_temperature")
 _WORD = re.compile(r"[a-z0-9_]{1,32}", re.ASCII)
 _COMPARISON = re.compile(r"([a-z0-9_]+\.[a-z0-9_]+)(?:\.([a-z_]+))?\s*(!=|<=|>=|=|<|>)\s*([^=<>!]+)", re.ASCII)
 
@@ -181,12 +179,12 @@ def _shown(device: Device, after: State) -> State:
     if after.get("hue") is not None or after.get("saturation") is not None:
         hue, saturation = (after.get(name, device.state.get(name)) for name in ("hue", "saturation"))
         return {"hue": _turned(hue), "saturation": saturation}
-    return {name: None for name in _COLOR if name in after}
+    return {name: None for name in COLOR if name in after}
 
 
 def _unknown(attribute: str, after: State) -> bool:
     """Return whether a change leaves open what an attribute will be: no hue, where a white is shown, is not open."""
-    return after[attribute] is None and (attribute not in _COLOR or all(after.get(name) is None for name in _COLOR))
+    return after[attribute] is None and (attribute not in COLOR or all(after.get(name) is None for name in COLOR))
 
 
 def _turned(hue: Scalar) -> Scalar:

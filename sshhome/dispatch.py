@@ -19,7 +19,7 @@ from sshhome.audit import Audit, Flood
 from sshhome.authorize import STEP_UP_LASTS, Authorizer
 from sshhome.ban import Bans
 from sshhome.ban import facts as facts_of_ban
-from sshhome.bind import Call, calls_of, check_common, masked, split_common, texts_of
+from sshhome.bind import Call, calls_of, check_common, masked, split_common, texts_of, written
 from sshhome.clock import Clock
 from sshhome.condition import Facts, Unmet
 from sshhome.config import Limits
@@ -158,24 +158,26 @@ class Dispatch:
         Returns how many sessions there were. The order that asks for it goes on to its end.
         """
         own = asyncio.current_task()
-        # Some end by themselves once their orders have.
-        sessions = {session for session in self.sessions if affected(session)}
-        tasks = [task for task, session in self._running.items() if affected(session) and task is not own]
-        for task in tasks:
-            self._cut[task] = reason
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-        sessions |= {session for session in self.sessions if affected(session)}
-        for session in sessions:
-            session.leaving = True
-            session.end(reason)
+        sessions: set[Session] = set()
+        # What begins while the first orders are being cut off is cut off too, once nothing can follow it.
+        for last in (False, True):
+            sessions |= {session for session in self.sessions if affected(session)}
+            for session in sessions:
+                session.leaving = True
+                if last:
+                    session.end(reason)
+            tasks = [task for task, session in self._running.items() if affected(session) and task is not own]
+            for task in tasks:
+                self._cut[task] = reason
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks)
         return len(sessions)
 
     def allowed(self, standing: Standing, session: Session) -> list[Order]:
         """Return the orders that could be given in this session now."""
         allowed = self.authorizer.allowed(standing.rights, self.authorizer.facts(standing, session))
-        return [order for order in allowed if standing.may_change_itself or not order.proves]
+        return [order for order in allowed if not (order.proves and standing.bound)]
 
     # -- the road -----------------------------------------------------------------------------------------------------
 
@@ -224,9 +226,8 @@ class Dispatch:
         standing = self._standing(session)
         order, words = self._find(standing, session, trace)
         ready = await self._prepare(standing, session, order, words, trace)
-        self.execution.comes_back(ready, trace.common)
         if "--dry-run" in trace.common:
-            return _dry_run(ready)
+            return _dry_run(ready, written(order, trace.args))
         refused: Denied | None = None
         while ready.asked and refused is None:
             try:
@@ -289,8 +290,9 @@ class Dispatch:
         trace.args = masked(order, texts)
         calls, several = calls_of(order, texts, scope)
         context = self._context(standing, session, scope)
-        ready = Ready(order, context, [], several, [], [], [])
-        for call in await self._planned(order, context, calls, ready):
+        planned, several = await self._planned(order, context, calls, several=several)
+        ready = Ready(order, context, several)
+        for call in planned:
             decision = self._judge(standing, order, call, facts, trace.common)
             trace.decision = decision.rule
             if decision.allowed:
@@ -301,16 +303,23 @@ class Dispatch:
                 ready.asked.append((call, decision.step_up))
             else:
                 ready.left_out.append((call.label, _denied(order, call.device, decision)))
+        ready.within = self.execution.comes_back(ready, trace.common)
         return ready
 
-    async def _planned(self, order: Order, context: Context, calls: Sequence[Call], ready: Ready) -> Sequence[Call]:
-        """Return the calls with what each would change; an order that changes several devices gets a call for each."""
+    async def _planned(
+        self, order: Order, context: Context, calls: Sequence[Call], *, several: bool
+    ) -> tuple[Sequence[Call], bool]:
+        """Return the calls with what each would change, and whether they are for several devices.
+
+        An order that changes devices that it does not name gets a call for each.
+        """
         if not order.changes:
-            return calls
+            return calls, several
         async with TimeFor(order, self.limits.order_timeout):
             planned = [await unbroken(function(order, context, call)) for call in calls]
         if order.target is not None:
-            return [msgspec.structs.replace(call, change=change) for call, change in zip(calls, planned, strict=True)]
+            pairs = zip(calls, planned, strict=True)
+            return [msgspec.structs.replace(call, change=change) for call, change in pairs], several
         changes: Mapping[str, State] = planned[0]
         found = [
             Call(calls[0].args, device, context.scope.index.short(device, lambda _: True), changes[device.id])
@@ -319,8 +328,7 @@ class Dispatch:
         ]
         if not found:
             raise BadArguments(f"'{order.name}' finds nothing that you may see")
-        ready.several = len(changes) > 1
-        return found
+        return found, len(changes) > 1
 
     def _judge(self, standing: Standing, order: Order, call: Call, facts: Facts, common: Mapping[str, str]) -> Decision:
         """Return whether one call may be made, and brought back if that is asked for."""
@@ -395,9 +403,9 @@ class Dispatch:
             scope = self.authorizer.scope(asker.rights, known).seen_too(scope)
         calls, several = calls_of(order, texts_of(order, words[count:]), scope)
         context = self._context(standing, session, scope)
-        ready = Ready(order, context, [], several, [], [], [])
+        planned, _ = await self._planned(order, context, calls, several=several)
         judged = []
-        for call in await self._planned(order, context, calls, ready):
+        for call in planned:
             decision = self._judge(standing, order, call, facts, common)
             asked = replace(facts, device=call.device, change=call.change)
             judged.append(self.authorizer.judgement(standing.rights, order, asked, decision))
@@ -428,10 +436,8 @@ class Dispatch:
 
 def _proving(standing: Standing, facts: Facts, decision: Decision) -> Decision:
     """Return whether somebody may change how they get in themselves."""
-    if standing.user.issued_by:
-        return Decision(allowed=False, rule="a pass cannot change itself")
-    if not standing.whole:
-        return Decision(allowed=False, rule="a key that is good for less than its owner cannot change the owner")
+    if standing.bound:
+        return Decision(allowed=False, rule=standing.bound)
     way = "totp" if standing.user.totp else "confirm"
     if way in facts.proved:
         return decision
@@ -447,8 +453,8 @@ def _bringing_back(decision: Decision) -> Decision:
     return msgspec.structs.replace(decision, unmet=(unmet,))
 
 
-def _dry_run(ready: Ready) -> Outcome:
-    """Return what would be done, devices that are left out aside."""
+def _dry_run(ready: Ready, line: str) -> Outcome:
+    """Return what an order, told as a line, would do, devices that are left out aside."""
     if ready.left_out and not ready.several:
         raise ready.left_out[0][1]
     answers: list[Answer] = []
@@ -461,23 +467,23 @@ def _dry_run(ready: Ready) -> Outcome:
             if (device := index.get(device_id)) is not None:
                 label = call.label if device_id in plans else index.short(device, lambda _: True)
                 if device.available:
-                    answers.append(Answer(_plan(ready.order, device, change), call.args, label))
+                    answers.append(Answer(_plan(line, device, change), call.args, label))
                 else:
                     left_out.append((label, Unavailable(f"{device_id} is unavailable")))
         if not plans:
-            answers.append(Answer(DryRun(ready.order.name), call.args, call.label))
+            answers.append(Answer(DryRun(line), call.args, call.label))
     several = ready.several or len(answers) + len(left_out) > 1
     if left_out and not several:
         raise left_out[0][1]
     return Outcome(answers=answers, several=several, left_out=left_out, rehearsed=True)
 
 
-def _plan(order: Order, device: Device, change: State) -> DryRun:
+def _plan(line: str, device: Device, change: State) -> DryRun:
     """Return what would become of a device, with what follows by itself: a lamp that is dimmed goes on."""
     now = device.state
     follows = {name: value for name, value in device.completed(change).items() if value not in {None, now.get(name)}}
     after = {**change, **follows}
-    return DryRun(order.name, device.id, {name: now.get(name) for name in after}, after)
+    return DryRun(line, device.id, {name: now.get(name) for name in after}, after)
 
 
 def _denied(order: Order, device: Device | None, decision: Decision) -> Denied:

@@ -168,6 +168,11 @@ def remove_grant(named: str, roles: Roles) -> Edit:
     return edit
 
 
+def remove_held(named: str, roles: Roles) -> Edit:
+    """Remove a role, named as `role:guest`, or the grants that are called so."""
+    return remove_role(named.removeprefix(ROLE)) if named.startswith(ROLE) else remove_grant(named, roles)
+
+
 def names_of_grant(grant: Grant) -> Sequence[str]:
     """Return what a grant may be called by, the shortest first."""
     return [Grant(grant.privilege, grant.scope, grant.deny).rule, grant.rule]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from sshhome.audit import Audit
-from sshhome.bind import Call
+from sshhome.bind import Call, written
 from sshhome.clock import Clock
 from sshhome.device import Device, State
 from sshhome.errors import BadArguments, Internal, NotConfirmed, SiteError, SshhomeError, TimedOut, Unavailable
@@ -37,16 +37,18 @@ _TYPING = 300.0
 class Ready(msgspec.Struct):
     """An order that has been understood and judged, and has yet to run.
 
-    `asked` are calls that are permitted once a step-up is proved, each with the way of proving.
+    `asked` are calls that are permitted once a step-up is proved, each with the way of proving; `within` is after how
+    many seconds a change comes back by itself, if it does.
     """
 
     order: Order
     context: Context
-    permitted: list[Call]
     several: bool
-    left_out: list[tuple[str, SshhomeError]]
-    asked: list[tuple[Call, str]]
-    used: list[Grant]
+    permitted: list[Call] = []
+    left_out: list[tuple[str, SshhomeError]] = []
+    asked: list[tuple[Call, str]] = []
+    used: list[Grant] = []
+    within: float | None = None
 
 
 class Execution:
@@ -115,7 +117,9 @@ class Execution:
         failed = [(call.label, end) for call, end in ended if isinstance(end, SshhomeError)]
         if failed and not ready.several:
             raise failed[0][1]
-        answers = [end for _, end in ended if isinstance(end, Answer)]
+        answers = [
+            msgspec.structs.replace(end, back=_back(change, call)) for call, end in ended if isinstance(end, Answer)
+        ]
         return Outcome(answers=answers, several=ready.several, left_out=[*ready.left_out, *failed])
 
     def _begin(self, ready: Ready, trace: Trace) -> Change | None:
@@ -131,9 +135,8 @@ class Execution:
             # Two scenes may touch the same lamp.
             before[device.id] = {**before.get(device.id, {}), **now}
             back[device.id] = {**back.get(device.id, {}), **original}
-        line = f"{order.name} {' '.join(trace.args.values())}".strip()
-        within, confirm = self.comes_back(ready, trace.common), "--confirm" in trace.common
-        return self._journal.begin(ready.context.user.login, line, before, back, within=within, confirm=confirm)
+        login, line, confirm = ready.context.user.login, written(order, trace.args), "--confirm" in trace.common
+        return self._journal.begin(login, line, before, back, within=ready.within, confirm=confirm)
 
     async def _call_all(self, ready: Ready, trace: Trace) -> list[tuple[Call, Answer | SshhomeError]]:
         """Make the calls, all at once when there are several, and return how each ended, in their order."""
@@ -262,6 +265,14 @@ class Execution:
 
     def _returned(self, number: int, _: asyncio.Task[None]) -> None:
         del self._returning[number]
+
+
+def _back(change: Change | None, call: Call) -> str:
+    """Return how what a call changed comes back by itself, for people; or nothing."""
+    if change is None or change.due is None or change.back.keys().isdisjoint(_devices([call])):
+        return ""
+    unless = " unless you say 'confirm'" if change.confirm else ""
+    return f"comes back in {span(change.due - change.at)}{unless}"
 
 
 def _devices(calls: Iterable[Call]) -> frozenset[str]:

@@ -101,16 +101,7 @@ class Grant(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def plain(self) -> bool:
         """Whether there is no condition on it."""
-        return not (
-            self.when
-            or self.values
-            or self.sources
-            or self.house
-            or self.step_up
-            or self.uses
-            or self.until is not None
-            or self.orders
-        )
+        return self == Grant(self.privilege, self.scope, self.deny, self.origin)
 
     @cached_property
     def id(self) -> str:
@@ -244,10 +235,7 @@ def parse_grant(written: str | Mapping[str, Any], origin: str, zone: ZoneInfo = 
         raise SiteError(f"{origin}: admin takes no scope")
     for key in table:
         if key not in CONDITIONS:
-            near = difflib.get_close_matches(key, sorted(CONDITIONS), 1, 0.5)
-            raise SiteError(
-                f"{origin}: unknown key '{key}' in a grant" + (f", did you mean '{near[0]}'?" if near else "")
-            )
+            raise SiteError(f"{origin}: unknown key '{key}' in a grant{_meant(key, CONDITIONS)}")
         if deny and key in _ALLOWING:
             raise SiteError(f"{origin}: '{key}' means nothing on a deny")
         if (privilege is Privilege.READ and key in _ACTING) or (privilege is Privilege.ADMIN and key in _COUNTED):
@@ -257,6 +245,12 @@ def parse_grant(written: str | Mapping[str, Any], origin: str, zone: ZoneInfo = 
     except BadArguments as error:
         raise SiteError(f"{origin}: grant '{text}': {error.message}") from None
     return Grant(privilege, scope or "*", deny, origin, **conditions)
+
+
+def _meant(written: str, known: Collection[str]) -> str:
+    """Return which of the words there are is nearest, as a question, or nothing."""
+    near = difflib.get_close_matches(written, sorted(known), 1, 0.5)
+    return f", did you mean '{near[0]}'?" if near else ""
 
 
 def _parse(key: str, value: Any, zone: ZoneInfo) -> Any:  # noqa: ANN401 (whatever the condition holds)
@@ -317,10 +311,7 @@ class Roles:
         grant = parse_grant(written, origin, self.zone)
         for name in grant.orders if self.orders else ():
             if name not in self.orders:
-                near = difflib.get_close_matches(name, self.orders, 1, 0.5)
-                raise SiteError(
-                    f"{origin}: orders: no order '{name}'" + (f", did you mean '{near[0]}'?" if near else "")
-                )
+                raise SiteError(f"{origin}: orders: no order '{name}'{_meant(name, self.orders)}")
         return grant
 
     def __getitem__(self, name: str) -> tuple[Grant, ...]:

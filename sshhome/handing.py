@@ -62,6 +62,11 @@ async def remove_user(ctx: Context, login: str, reason: str = "your user was rem
         ctx.store.forget_user(login)
 
 
+def and_ended(sessions: int) -> str:
+    """Return the end of a sentence that tells how many sessions ended, if any did."""
+    return f"; {sessions} session{'' if sessions == 1 else 's'} ended" if sessions else ""
+
+
 def _not_oneself(ctx: Context, login: str) -> None:
     if login == ctx.user.login:
         raise BadArguments("that is you: somebody else must do it")

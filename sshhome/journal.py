@@ -33,7 +33,6 @@ class Journal:
         #: The numbers that the store has, and what it has yet to be told, None for what it shall forget.
         self._saved: set[int] = set()
         self._unsaved: dict[int, Change | None] = {}
-        self._hurry = False
 
     async def load(self) -> None:
         """Take over what the store knows; raises SiteError."""
@@ -47,7 +46,6 @@ class Journal:
             self._keep(change)
         # The store has it all.
         self._unsaved.clear()
-        self._hurry = False
 
     def begin(
         self,
@@ -94,12 +92,13 @@ class Journal:
         The later order counts, whoever gave it.
         """
         reached = [device_id for device_id in self._under_way.pop(change.number) if device_id in reached]
-        self._take_over(reached)
+        hurry = self._take_over(reached)
         if any(device_id not in reached for device_id in (*change.before, *change.back)):
             change = replace(change, before=_of(change.before, reached), back=_of(change.back, reached))
         self._returns.update(dict.fromkeys(change.back, change.number))
         self._keep(change)
-        self._save_what_waits()
+        if hurry:
+            self.save()
 
     def claim(self, change: Change) -> None:
         """Take a change to undo it; until it is `undone` it is nobody else's to undo."""
@@ -109,11 +108,7 @@ class Journal:
     def undone(self, change: Change, reached: Collection[str]) -> None:
         """Forget a change as far as it was undone; the rest can be undone later."""
         reached = [device_id for device_id in self._under_way.pop(change.number) if device_id in reached]
-        self._take_over(reached)
-        known = self._changes.get(change.number)
-        if known is not None:
-            self._keep(replace(known, before=_without(known.before, reached)))
-        self._save_what_waits()
+        self._brought_back(change, reached, reached)
 
     def of(self, user: str) -> Sequence[Change]:
         """Return what a user can undo, the latest first."""
@@ -159,11 +154,8 @@ class Journal:
 
     def returned(self, change: Change, devices: Collection[str]) -> None:
         """Forget a change as far as it was brought back."""
-        self._take_over([device_id for device_id in devices if self._returns.get(device_id) == change.number])
-        known = self._changes.get(change.number)
-        if known is not None:
-            self._keep(replace(known, before=_without(known.before, devices)))
-        self._save_what_waits()
+        mine = [device_id for device_id in devices if self._returns.get(device_id) == change.number]
+        self._brought_back(change, devices, mine)
 
     def later(self, change: Change, seconds: float) -> None:
         """Try once more after a while."""
@@ -187,20 +179,28 @@ class Journal:
                 self._store.put_change(change)
                 self._saved.add(number)
         self._unsaved.clear()
-        self._hurry = False
 
-    def _take_over(self, devices: Collection[str]) -> None:
-        """Let nothing wait any more for these devices."""
+    def _take_over(self, devices: Collection[str]) -> bool:
+        """Let nothing wait any more for these devices, and return whether anything did.
+
+        Then the store is told at once: to bring it back after a crash would do harm.
+        """
+        waited = False
         for device_id in devices:
             number = self._returns.pop(device_id, None)
             if number is not None:
                 change = self._changes[number]
                 self._keep(replace(change, back=_without(change.back, (device_id,))))
-                self._hurry = True
+                waited = True
+        return waited
 
-    def _save_what_waits(self) -> None:
-        """Hand the store at once that something waits no more: to bring it back after a crash would do harm."""
-        if self._hurry:
+    def _brought_back(self, change: Change, devices: Collection[str], free: Collection[str]) -> None:
+        """Forget a change as far as it was brought back; for the free devices nothing waits any more."""
+        hurry = self._take_over(free)
+        known = self._changes.get(change.number)
+        if known is not None:
+            self._keep(replace(known, before=_without(known.before, devices)))
+        if hurry:
             self.save()
 
     def _keep(self, change: Change) -> None:

@@ -16,9 +16,8 @@ import msgspec
 from sshhome import words
 from sshhome.errors import BadArguments, SiteError
 from sshhome.grant import ROLE_NAME, Grant, parse_grant
+from sshhome.source import Network
 from sshhome.wire import Wire
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 #: Signature keys that asyncssh verifies and that are worth trusting, no DSA, with the number of fields in wire format.
 KEY_FIELDS = {
@@ -76,17 +75,26 @@ class Key(msgspec.Struct, frozen=True):
 
     @property
     def narrowed(self) -> bool:
-        """Whether it is good for less than its owner is."""
+        """Whether who comes with it holds less than its owner does."""
         return bool(self.grants or self.role)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is good for all that its owner may do."""
+        return not (self.narrowed or self.order)
 
     @property
     def fingerprint(self) -> str:
         """The key's fingerprint as `ssh-keygen -l` prints it."""
         return fingerprint(self.blob)
 
+    def ended(self, now: float) -> bool:
+        """Return whether its time is over."""
+        return self.expires is not None and now >= self.expires
+
     def admits(self, source: str, now: float) -> bool:
         """Return whether this key may be used from this address at this time."""
-        if self.expires is not None and now >= self.expires:
+        if self.ended(now):
             return False
         address = ipaddress.ip_address(source)
         if any(address in network for network in self.barred):

@@ -17,6 +17,7 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar, get_type_hints
 from zoneinfo import ZoneInfo
 
@@ -33,6 +34,7 @@ from sshhome.store import Change as KeptChange
 from sshhome.store import Store
 from sshhome.user import User, Users
 from sshhome.uses import Uses
+from sshhome.when import dated
 
 _Function = Callable[..., Awaitable[Any]]
 F = TypeVar("F", bound=_Function)
@@ -211,6 +213,8 @@ def order(
                 f"order '{name}': the docstring tells of '{next(iter(documented))}', the signature does not"
             )
         changes = _changes(name, needs, hints.get("return"), params)
+        if needs is Privilege.ADMIN and any(isinstance(param.type, Devices) for param in params):
+            raise TypeError(f"order '{name}' runs the server, which is about no device: nobody could be denied one")
         registry.add(Order(name, needs, says, function, tuple(params), summary, changes, proves))
         return function
 
@@ -284,3 +288,7 @@ class Context:
     def user(self) -> User:
         """Who gives the order."""
         return self.standing.user
+
+    def dated(self, text: str) -> str:
+        """Return what is written about times with the dates that its `today` and `tomorrow` are in this house."""
+        return dated(text, datetime.fromtimestamp(self.clock.now(), self.timezone).date())

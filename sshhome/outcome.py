@@ -14,7 +14,7 @@ _WORST = (70, 124, 77, 64, 69, 3)
 
 
 class DryRun(msgspec.Struct, frozen=True):
-    """What an order would do: to which device, from what to what; nothing of it is done."""
+    """What an order, told with its arguments, would do: to which device, from what to what; nothing of it is done."""
 
     order: str
     id: str = ""
@@ -23,11 +23,15 @@ class DryRun(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What an order returned, and for which arguments; `label` is the short name of the device it acted on."""
+    """What an order returned, and for which arguments; `label` is the short name of the device it acted on.
+
+    `back` tells people how what it changed comes back by itself.
+    """
 
     value: Any
     args: Mapping[str, Any] = {}
     label: str = ""
+    back: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -102,6 +102,18 @@ class Number(ParamType):
         return int(text)
 
 
+class Count(Number):
+    """How many, at least one: none at all must not be taken for any number."""
+
+    metavar = "NUMBER"
+
+    def parse(self, text: str, scope: Scope) -> int:
+        """Return the number."""
+        if (number := super().parse(text, scope)) == 0:
+            raise BadArguments(f"'{text}' is not a number from 1")
+        return number
+
+
 class Duration(ParamType):
     """Seconds, written `90s`, `5m` or `1h30m`."""
 
@@ -350,6 +362,7 @@ Brightness = Annotated[int, Of("brightness")]
 Position = Annotated[int, Of("position")]
 NewState = Annotated[State, Change()]
 Color = Annotated[State, Colour()]
+HowMany = Annotated[int, Count()]
 Line = Annotated[str, Text("TEXT", rest=True)]
 UserName = Annotated[str, Named("users", "USER")]
 SourceName = Annotated[str, Named("bans", "SOURCE")]

@@ -74,6 +74,8 @@ def _human(outcome: Outcome, answer: Answer, look: Look) -> str:
         text = order.says(answer.value)
     if isinstance(text, Table):
         return table(text, look)
+    if answer.back:
+        text = f"{text}; {answer.back}"
     return wrapped(text, look) if text else ""
 
 
@@ -84,13 +86,15 @@ def _would(plan: DryRun, label: str) -> str:
     if plan.before == plan.change:
         return f"would leave {label} as it is"
     told = [
-        f"{ATTRIBUTES[name].title} {_value(name, plan.before[name])} → {_value(name, plan.change[name])}"
+        f"{ATTRIBUTES[name].title}: {_value(name, plan.before[name])} → {_value(name, plan.change[name])}"
         for name in plan.change
     ]
     return f"would change {label}: {', '.join(told)}"
 
 
 def _value(name: str, value: Scalar) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "none" if value is None else ATTRIBUTES[name].show(value)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -17,7 +18,6 @@ class Login(msgspec.Struct, frozen=True):
     source: str
     method: str
     key: str = ""
-    key_comment: str = ""
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -29,54 +29,47 @@ class Standing(msgspec.Struct, frozen=True):
     whole: bool = True
 
     @property
-    def may_change_itself(self) -> bool:
-        """Whether they may change how they get in: nobody does with a pass, or a key that is good for less."""
-        return self.whole and not self.user.issued_by
+    def bound(self) -> str:
+        """Why they may not change how they get in; or nothing."""
+        if self.user.issued_by:
+            return "a pass cannot change itself"
+        if not self.whole:
+            return "a key that is good for less than its owner, or for a while, cannot change the owner"
+        return ""
 
 
 async def _nobody(_code: str) -> str:
     return "no codes here"
 
 
+@dataclass(slots=True, eq=False)
 class Session:
-    """One channel: a shell, a batch or an exec."""
+    """One channel: a shell, a batch or an exec.
 
-    def __init__(
-        self,
-        number: int,
-        login: Login,
-        channel: str,
-        *,
-        started: float,
-        end: Callable[[str], None],
-        standing: Callable[[], Standing | str],
-        check_code: Callable[[str], Awaitable[str]] = _nobody,
-    ) -> None:
-        """Remember who and since when.
+    `end` closes the connection, telling the client why; `standing` tells who this is now, or why this login would
+    not be let in any more; `check_code` uses up a one-time code and tells nothing, or why it is not good.
+    """
 
-        `end` closes the connection, telling the client why; `standing` tells who this is now, or why this login would
-        not be let in any more; `check_code` uses up a one-time code and tells nothing, or why it is not good.
-        """
-        self.number = number
-        self.login = login
-        self.channel = channel
-        self.started = started
-        self.end = end
-        self.standing = standing
-        self.check_code = check_code
-        #: Asks whoever sits there, hidden or not, and returns what they say, None for nothing; there may be nobody.
-        self.ask: Callable[[str, bool], Awaitable[str | None]] | None = None
-        #: The answer that is waited for, while a question is open.
-        self.asked: asyncio.Future[str | None] | None = None
-        #: What was proved in this session beyond the login, and when, on the monotonic clock.
-        self.proved: dict[str, float] = {}
-        self.orders = 0
-        #: Orders that are running now.
-        self.running = 0
-        self.bad_orders = 0
-        self.bad_codes = 0
-        #: Set by the order `exit`: whoever reads the orders stops reading.
-        self.leaving = False
+    number: int
+    login: Login
+    channel: str
+    started: float
+    end: Callable[[str], None]
+    standing: Callable[[], Standing | str]
+    check_code: Callable[[str], Awaitable[str]] = _nobody
+    #: Asks whoever sits there, hidden or not, and returns what they say, None for nothing; there may be nobody.
+    ask: Callable[[str, bool], Awaitable[str | None]] | None = None
+    #: The answer that is waited for, while a question is open.
+    asked: asyncio.Future[str | None] | None = None
+    #: What was proved in this session beyond the login, and when, on the monotonic clock.
+    proved: dict[str, float] = field(default_factory=dict)
+    orders: int = 0
+    #: Orders that are running now.
+    running: int = 0
+    bad_orders: int = 0
+    bad_codes: int = 0
+    #: Set by the order `exit`: whoever reads the orders stops reading.
+    leaving: bool = False
 
     def give_up(self) -> None:
         """Take silence for the answer to the question that is open, if one is."""
@@ -103,9 +96,7 @@ class Sessions:
         check_code: Callable[[str], Awaitable[str]] = _nobody,
     ) -> Session:
         """Begin a session and return it."""
-        session = Session(
-            next(self._numbers), login, channel, started=started, end=end, standing=standing, check_code=check_code
-        )
+        session = Session(next(self._numbers), login, channel, started, end, standing, check_code)
         self._live[session.number] = session
         return session
 
@@ -120,7 +111,3 @@ class Sessions:
     def count(self, user: str) -> int:
         """Return how many live sessions a user has."""
         return sum(session.login.user == user for session in self._live.values())
-
-    def get(self, number: int) -> Session | None:
-        """Return a live session by its number."""
-        return self._live.get(number)

@@ -101,9 +101,6 @@ class Store(Protocol):
     def put_use(self, user: str, grant: str, used: int) -> None:
         """Keep how often a user has used a grant."""
 
-    def forget_uses(self, user: str) -> None:
-        """Forget how often a user has used their grants."""
-
     def add_login(self, record: LoginRecord) -> None:
         """Keep a login as the newest of its user."""
 

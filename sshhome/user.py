@@ -73,10 +73,11 @@ class User(msgspec.Struct, frozen=True, dict=True):
 
     def shut_out(self, now: float) -> str:
         """Return why this user may not be here, whatever they prove; or nothing."""
-        if self.frozen:
-            return "your user is frozen"
-        if self.until is not None and now >= self.until:
-            return "your pass has ended" if self.issued_by else "your user has ended"
+        match self.state(now):
+            case "frozen":
+                return "your user is frozen"
+            case "ended":
+                return "your pass has ended" if self.issued_by else "your user has ended"
         return ""
 
     def state(self, now: float) -> str:
@@ -92,14 +93,18 @@ class User(msgspec.Struct, frozen=True, dict=True):
         """Return whether this user may begin with this method."""
         return method in FIRST_FACTORS and self.require in {"any", f"{method}+totp"}
 
+    def ways_in(self, now: float) -> Sequence[Key | None]:
+        """Return what this user can come in with, other than by an authority of the site.
+
+        That is None where something lets in with all that they may, a password or a key; else each key that does not.
+        """
+        keys = [key for key in self.keys if not key.ended(now)] if self.takes("publickey") else []
+        whole = (self.password and self.takes("password")) or any(key.whole for key in keys)
+        return [None] if whole else keys
+
     def can_log_in(self, now: float) -> bool:
         """Return whether there is a way in with all that this user may, other than by an authority of the site."""
-        if self.shut_out(now):
-            return False
-        key = any(
-            not (key.narrowed or key.order or (key.expires is not None and now >= key.expires)) for key in self.keys
-        )
-        return (key and self.takes("publickey")) or (bool(self.password) and self.takes("password"))
+        return not self.shut_out(now) and None in self.ways_in(now)
 
 
 def check_login_name(login: str) -> str:
@@ -218,6 +223,13 @@ class Users:
             old = known[1] if known else None
             self._known[login] = known = (version, self._read(login, Path(path)) or old)
         return known[1]
+
+    def named(self, login: str) -> User:
+        """Return the user of this name; raises BadArguments where there is none."""
+        user = self.get(login)
+        if user is None:
+            raise BadArguments(f"user '{login}' does not exist, or its file is not understood")
+        return user
 
     def rights(self, user: User, key: Key | None) -> Rights:
         """Return what a user may do who came with this key: what both may."""

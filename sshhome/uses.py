@@ -1,6 +1,6 @@
 """How often a counted grant was used: a use is taken before the order runs, and given back if nothing was sent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from sshhome.errors import Denied
 from sshhome.grant import Grant
@@ -46,15 +46,10 @@ class Uses:
         self._add(user, [grant for grant in grants if self.used(user, grant.id)], -1)
 
     def forget(self, user: str) -> None:
-        """Forget a user who is gone: another of the same name starts afresh."""
+        """Forget a user who is gone, as the store's `forget_user` does: another of the same name starts afresh."""
         self._used = {known: used for known, used in self._used.items() if known[0] != user}
-        self._store.forget_uses(user)
 
     def _add(self, user: str, grants: Sequence[Grant], by: int) -> None:
         for grant in grants:
             used = self._used[user, grant.id] = self.used(user, grant.id) + by
             self._store.put_use(user, grant.id, used)
-
-    def of(self, user: str) -> Mapping[str, int]:
-        """Return the counts of one user, by the id of the grant."""
-        return {grant_id: used for (known, grant_id), used in self._used.items() if known == user}

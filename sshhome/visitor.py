@@ -104,6 +104,8 @@ class Visitor(asyncssh.SSHServer):
         """Know nobody yet."""
         self._visitors = visitors
         self._address = ""
+        #: Why the connection was ended, if it was.
+        self._ended = ""
         self._unknown = ""
         self._counted = False
         self.login: Login | None = None
@@ -204,36 +206,31 @@ class Visitor(asyncssh.SSHServer):
         certificate = _certificate(blob)
         if isinstance(certificate, str):
             return certificate
-        if certificate is None:
-            return self._admit_key(known, blob, now)
-        if not self._visitors.authorities.lines(certificate, known.keys if known else ()):
-            return "nobody here trusts its authority"
-        if not verifies(certificate.authority, certificate.signed, certificate.signature):
-            return "its authority's signature is bad"
-        return self._admit_certificate(known, certificate, now)
+        if certificate is not None:
+            if not self._visitors.authorities.lines(certificate, known.keys if known else ()):
+                return "nobody here trusts its authority"
+            if not verifies(certificate.authority, certificate.signed, certificate.signature):
+                return "its authority's signature is bad"
+        return self._admit(known, blob, certificate, now)
 
-    def _admit_key(self, user: User | None, blob: bytes, now: float) -> Admission | str:
-        """Return the first of a user's lines that admits a key from here; it is the one that binds."""
+    def _admit(self, user: User | None, blob: bytes, certificate: Certificate | None, now: float) -> Admission | str:
+        """Judge a certificate; or return the first of a user's lines that admits a key from here, which binds."""
+        authorities = self._visitors.authorities
         if user is None:
             return "unknown user"
         if not user.takes("publickey"):
             return "this user does not come by key"
-        if self._visitors.authorities.revoked(blob):
+        if certificate is not None:
+            return authorities.judge(
+                certificate, login=user.login, roles=user.roles, own=user.keys, source=self._address, now=now
+            )
+        if authorities.revoked(blob):
             return "the key is revoked"
         lines = [key for key in user.keys if key.blob == blob and not key.authority]
         for line in lines:
             if line.admits(self._address, now):
                 return Admission(line)
         return "the key is not for use from here and now" if lines else "not a key of this user"
-
-    def _admit_certificate(self, user: User | None, certificate: Certificate, now: float) -> Admission | str:
-        if user is None:
-            return "unknown user"
-        if not user.takes("publickey"):
-            return "this user does not come by key"
-        return self._visitors.authorities.judge(
-            certificate, login=user.login, roles=user.roles, own=user.keys, source=self._address, now=now
-        )
 
     async def password(self, user: str, password: str) -> bool:
         """Return whether this is the user's password; takes as long for one who has none, and longer under attack."""
@@ -288,9 +285,7 @@ class Visitor(asyncssh.SSHServer):
             return "more"
         method = "+".join(proof.method for proof in proofs)
         key = first.admission.key if first.admission else None
-        self.login = Login(
-            known.login, self._address, method, key.fingerprint if key else "", key.comment if key else ""
-        )
+        self.login = Login(known.login, self._address, method, key.fingerprint if key else "")
         self._admission, self._since = first.admission, visitors.clock.now()
         self._proved = visitors.clock.monotonic()
         self.unused_since = asyncio.get_running_loop().time()
@@ -308,6 +303,9 @@ class Visitor(asyncssh.SSHServer):
 
     def standing(self) -> Standing | str:
         """Return who this is now, or why they would not be let in any more, the time since their login aside."""
+        if self._ended:
+            # A channel that the client had just opened may begin after that.
+            return self._ended
         visitors = self._visitors
         user = visitors.users.get(self.login.user) if self.login else None
         if user is None:
@@ -318,14 +316,13 @@ class Visitor(asyncssh.SSHServer):
             # Another user of that name, too, has another one.
             return Standing(user, user.rights) if user.password == self._password else "your password was changed"
         certificate = self._admission.certificate
-        if certificate is None:
-            admitted = self._admit_key(user, self._admission.key.blob, self._since)
-        else:
-            admitted = self._admit_certificate(user, certificate, self._since)
+        admitted = self._admit(user, self._admission.key.blob, certificate, self._since)
         if isinstance(admitted, str):
             return "your key was removed" if certificate is None else "your certificate is no longer good"
         key = admitted.key
-        return Standing(user, visitors.users.rights(user, key), whole=not (key.narrowed or key.order))
+        # What lets in for a while must not make itself last. Where a key is for says no less of who is there with it.
+        whole = key.whole and key.expires is None and certificate is None
+        return Standing(user, visitors.users.rights(user, key), whole=whole)
 
     async def _check_code(self, code: str) -> str:
         """Use up a one-time code for a step-up; a wrong one counts as a failed login does, and ends who is banned."""
@@ -382,6 +379,7 @@ class Visitor(asyncssh.SSHServer):
 
     def end(self, reason: str) -> None:
         """Close the connection with a reason; what a channel still has to say is sent first."""
+        self._ended = reason
         self.connection.disconnect(asyncssh.DISC_BY_APPLICATION, reason)
 
 

@@ -25,6 +25,8 @@ _GROUPS = {"weekdays": range(5), "weekend": range(5, 7)}
 # ASCII digits only: `\d` and `int()` would also take `٣`.
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+#: The hour of `9:00`, which people write so.
+_SHORT = re.compile(r"(?<![0-9:])([0-9]:)")
 _TIMES = re.compile(rf"({_CLOCK})-({_CLOCK}|24:00)")
 _MOMENT = re.compile(rf"({_DATE.pattern})(?:[ T]({_CLOCK}(?::[0-5][0-9])?) ?(Z|[+-]{_CLOCK})?)?")
 
@@ -153,15 +155,22 @@ class When(msgspec.Struct, frozen=True):
         return None
 
 
-def parse_when(written: str | Sequence[str], today: date | None = None) -> When:
+def dated(written: str, today: date) -> str:
+    """Return what is written about times with the dates that its `today` and `tomorrow` are."""
+    for word, day in (("today", today), ("tomorrow", today + timedelta(days=1))):
+        written = re.sub(rf"\b{word}\b", day.isoformat(), written, flags=re.IGNORECASE)
+    return written
+
+
+def parse_when(written: str | Sequence[str]) -> When:
     """Return the windows written as `"mon-fri 09:00-12:00, 14:00-18:00"`, or as a list of which any is enough.
 
-    `today` and `tomorrow` are understood if it is said which day that is. Raises BadArguments.
+    Raises BadArguments.
     """
     texts = [written] if isinstance(written, str) else written
     if not isinstance(texts, list | tuple) or not 1 <= len(texts) <= _TEXTS:
         raise BadArguments(f"a time window is a text such as mon-fri 09:00-12:00, or a list of 1 to {_TEXTS} of them")
-    windows = {_window(text, today) for text in texts}
+    windows = {_window(text) for text in texts}
     return When(tuple(sorted(windows, key=lambda window: (window.weekdays or (7,), window.dates, window.times))))
 
 
@@ -195,13 +204,10 @@ def moment(at: float, zone: ZoneInfo, now: float) -> str:
 # -- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _window(text: str, today: date | None) -> Window:
+def _window(text: str) -> Window:
     if not isinstance(text, str) or len(text) > _LONGEST:
         raise BadArguments(f"a time window is a text of at most {_LONGEST} characters")
-    named = text.lower()
-    if today is not None:
-        for word, day in (("today", today), ("tomorrow", today + timedelta(days=1))):
-            named = re.sub(rf"\b{word}\b", day.isoformat(), named)
+    named = _SHORT.sub(r"0\1", text.lower())
     words = re.sub(r",\s+", ",", named).split()
     times = words.pop() if words and ":" in words[-1] else ""
     days = words.pop() if words else ""
@@ -276,7 +282,7 @@ def _date(text: str) -> date:
 def _moment(written: object) -> datetime:
     """Return what is written, without a zone if none is; a bare date as the midnight that ends it."""
     if isinstance(written, str):
-        match = _MOMENT.fullmatch(written.strip().upper())
+        match = _MOMENT.fullmatch(_SHORT.sub(r"0\1", written.strip().upper()))
         if match is None:
             raise ValueError
         day, clock, offset = match.groups()

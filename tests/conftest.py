@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import asyncssh
+import hypothesis
 import pytest
 
 from sshhome import app
@@ -15,6 +16,11 @@ from sshhome.clock import Clock
 from sshhome.password import hash_password
 from tests.client import Door
 from tests.process import Operator
+
+# What fails here fails for everybody who looks; `make explore` goes where no run has been.
+hypothesis.settings.register_profile("same", derandomize=True)
+hypothesis.settings.register_profile("explore", derandomize=False, print_blob=True)
+hypothesis.settings.load_profile("same")
 
 #: Tuesday, 2 June 2026, noon UTC.
 NOON = 1780401600.0

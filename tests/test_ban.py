@@ -390,9 +390,6 @@ class Forgetful:
     def put_use(self, user: str, grant: str, used: int) -> None:
         """Forget it."""
 
-    def forget_uses(self, user: str) -> None:
-        """Forget them."""
-
     def add_login(self, record: LoginRecord) -> None:
         """Forget it."""
 

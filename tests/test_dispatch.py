@@ -722,6 +722,28 @@ async def test_text_that_cannot_be_encoded_is_an_outcome_too(road: Road, line: s
 # -- lines ------------------------------------------------------------------------------------------------------------
 
 
+async def test_whoever_is_cut_off_gives_no_more_orders(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing runs once somebody is cut off: not what follows in a line that goes on, nor what began meanwhile."""
+    begun, others = asyncio.Event(), list[asyncio.Task[Outcome]]()
+
+    async def apply(device: Device, _change: State) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            if device.id == "light.kitchen":
+                others.append(asyncio.create_task(road.one("guest", "on hall")))
+
+    monkeypatch.setattr(road.backend, "apply", apply)
+    line = asyncio.create_task(road.give("guest", "on kitchen; on desk; on counter --keep-going"))
+    await begun.wait()
+    assert await road.dispatch.cut(lambda session: session.login.user == "guest", "you are out") == 2
+    assert road.dispatch._running == {}
+    ended = [*await line, *await asyncio.gather(*others)]
+    assert [said(outcome)[1] for outcome in ended] == ["error: you are out\n"] * 2
+    assert road.ended == ["you are out"] * 2
+
+
 async def test_a_line_stops_at_the_first_failure(road: Road) -> None:
     """The orders of a line run in turn to the first one that fails; `--keep-going` on any of them runs all."""
     stopped = await road.give("admin", "on kitchen; off nosuch; on desk")

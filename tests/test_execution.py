@@ -103,6 +103,33 @@ async def test_what_comes_back_is_audited(road: Road, clock: FixedClock) -> None
     assert (hall["at"], hall["order"], hall["devices"]) == ("2026-06-02T12:40:00Z", "on hall", ["light.hall"])
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("on kitchen --for 30m", "kitchen is on; comes back in 30 min\n"),
+        ("on kitchen --for 1h30m", "kitchen is on; comes back in 1 h 30 min\n"),
+        ("on kitchen --confirm 5m", "kitchen is on; comes back in 5 min unless you say 'confirm'\n"),
+        ("on kitchen --for 90s --no-wait", "sent to kitchen; comes back in 1 min 30 s\n"),
+        ("on @living --for 5m", "living is on; comes back in 5 min\nreading is on; comes back in 5 min\ntv is on\n"),
+        ("activate evening --for 1d", "evening is activated; comes back in 1 d\n"),
+        ("on tv --for 5m", "tv is on\n"),
+        ("on kitchen", "kitchen is on\n"),
+    ],
+)
+async def test_when_it_comes_back_is_told(road: Road, line: str, told: str) -> None:
+    """People are told when a change comes back and how to let it stay; in JSON the device is all there is."""
+    report(road, "switch.tv", on=True)
+    assert await tell(road, "anna", line) == (told, "")
+    out, _ = await tell(road, "anna", f"{line} --json")
+    found = json.loads(out)
+    assert {device["kind"] for device in (found if isinstance(found, list) else [found])} <= {
+        "light",
+        "switch",
+        "scene",
+    }
+    assert "comes back" not in out
+
+
 async def test_what_was_undone_does_not_come_back(road: Road, clock: FixedClock) -> None:
     """An `undo` is not undone by the time that was set before it."""
     await give(road, "anna", "on hall --for 30m", "undo", "on tv --confirm 30m", "confirm")
@@ -397,7 +424,7 @@ async def test_its_use_is_that_of_the_order(road: Road, clock: FixedClock) -> No
         await give(road, "paul", "unlock front_door --for 5m")
         await wait(road, clock, 300)
         assert state(road, "lock.front_door")["locked"] is True
-        assert [3 - used for used in road.dispatch.uses.of("paul").values()] == [left]
+        assert uses(road) == 3 - left
     assert (await road.one("paul", "unlock front_door --for 5m")).status == 77
 
 
@@ -464,7 +491,9 @@ async def test_not_too_much_waits(road: Road) -> None:
 
 def uses(road: Road) -> int:
     """Return how often Paul has used his grant."""
-    return sum(road.dispatch.uses.of("paul").values())
+    paul = road.users.get("paul")
+    assert paul is not None
+    return sum(road.dispatch.uses.used("paul", grant.id) for grant in paul.grants)
 
 
 async def test_a_use_is_taken_once_and_for_all(road: Road, clock: FixedClock) -> None:
@@ -472,7 +501,7 @@ async def test_a_use_is_taken_once_and_for_all(road: Road, clock: FixedClock) ->
     outcomes = await asyncio.gather(*(road.one("paul", "unlock front_door") for _ in range(20)))
     assert sorted(outcome.status for outcome in outcomes) == [0] * 3 + [77] * 17
     assert len(road.backend.applied) == uses(road) == 3
-    assert await road.dispatch.store.uses() == {("paul", next(iter(road.dispatch.uses.of("paul")))): 3}
+    assert list((await road.dispatch.store.uses()).values()) == [3]
 
 
 async def test_a_use_is_given_back_where_nothing_was_sent(road: Road) -> None:
@@ -570,7 +599,7 @@ def everything(road: Road) -> object:
         [(session.login, session.leaving, dict(session.proved)) for session in dispatch.sessions],
         list(dispatch.bans.in_force()),
         [dispatch.journal.all_of(user) for user in USERS],
-        [dispatch.uses.of(user) for user in USERS],
+        [dispatch.uses.used(user.login, grant.id) for user in road.users for grant in user.grants],
         list(road.ended),
     )
 
@@ -612,14 +641,14 @@ async def test_a_trial_changes_nothing(road: Road, name: str) -> None:
         told = said(human)[0].splitlines()
         plans = json.loads(said(machine)[0])
         plans = plans if isinstance(plans, list) else [plans]
-        assert {plan["order"] for plan in plans} == {name}
+        assert all(plan["order"].startswith(name) for plan in plans)
         assert len(told) == len(plans)
         for text, plan in zip(told, plans, strict=True):
             assert plan.keys() == {"order", "id", "before", "change"}
             assert bool(plan["id"]) == next(order for order in REGISTRY if order.name == name).changes
             assert plan["before"].keys() == plan["change"].keys()
             if not plan["id"]:
-                assert text == f"would give '{name}'"
+                assert text == f"would give '{plan['order']}'"
             else:
                 assert text.startswith(("would change ", "would leave "))
                 assert road.dispatch.house.devices[plan["id"]].slug in text
@@ -632,14 +661,14 @@ async def test_a_trial_changes_nothing(road: Road, name: str) -> None:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("on hall", "would change hall: on off → on\n"),
+        ("on hall", "would change hall: on: no → yes\n"),
         ("off hall", "would leave hall as it is\n"),
-        ("dim desk 40", "would change desk: brightness 100 % → 40 %, on off → on\n"),
-        ("dim desk 0", "would change desk: brightness 100 % → 0 %\n"),
-        ("unlock front_door", "would change front_door: locked on → off\n"),
+        ("dim desk 40", "would change desk: brightness: 100 % → 40 %, on: no → yes\n"),
+        ("dim desk 0", "would change desk: brightness: 100 % → 0 %\n"),
+        ("unlock front_door", "would change front_door: locked: yes → no\n"),
         ("stop living", "would leave living as it is\n"),
-        ("close living", "would change living: position 100 % → 0 %\n"),
-        ("color desk red", "would change desk: hue none → 0 °, saturation none → 100 %, on off → on\n"),
+        ("close living", "would change living: position: 100 % → 0 %\n"),
+        ("color desk red", "would change desk: hue: none → 0 °, saturation: none → 100 %, on: no → yes\n"),
     ],
 )
 async def test_what_a_trial_tells(road: Road, line: str, told: str) -> None:
@@ -652,12 +681,31 @@ async def test_what_a_trial_tells(road: Road, line: str, told: str) -> None:
     assert bool(plan) == (settable(road) != before)
 
 
+@pytest.mark.parametrize(
+    ("line", "order"),
+    [
+        ("user freeze mia", "user freeze mia"),
+        ("echo one 'two  three'", "echo one two  three"),
+        ("user grant mia control:light.* --deny", "user grant mia control:light.* --deny"),
+        (
+            "pass create tom --until tomorrow --may 'unlock front_door'",
+            'pass create tom --may "unlock front_door" --until tomorrow',
+        ),
+        ("whoami", "whoami"),
+    ],
+)
+async def test_a_trial_tells_the_order_with_its_arguments(road: Road, line: str, order: str) -> None:
+    """A trial of an order that changes no device tells that order whole, each option with its name."""
+    assert await tell(road, "admin", f"--dry-run {line}") == (f"would give '{order}'\n", "")
+    assert json.loads((await tell(road, "admin", f"--json --dry-run {line}"))[0])["order"] == order
+
+
 async def test_a_trial_of_several(road: Road) -> None:
     """A trial of a room or a scene names each thing in it, and what would be left out."""
     outcome = await road.one("anna", "on @outdoor --dry-run")
     assert (outcome.status, *said(outcome)) == (
         69,
-        "would change porch: on off → on\n",
+        "would change porch: on: no → yes\n",
         "left out: garden (unavailable)\n",
     )
     assert (await road.one("anna", "on garden --dry-run")).status == 69
@@ -677,7 +725,7 @@ async def test_a_trial_of_several(road: Road) -> None:
     write_whole(road.users.folder / "vera.toml", 'grants = ["read", "control:light.kitchen"]')
     outcome = await road.one("vera", "on @kitchen --dry-run")
     assert said(outcome) == (
-        "would change kitchen: on off → on\n",
+        "would change kitchen: on: no → yes\n",
         "left out: counter (not permitted), coffee (not permitted)\n",
     )
     assert [event["event"] for event in road.audit()] == ["order.rehearsed", "order.failed", *["order.rehearsed"] * 3]
@@ -687,7 +735,7 @@ async def test_a_trial_asks_for_nothing_and_uses_nothing(road: Road) -> None:
     """A trial takes no use, and asks for no proof."""
     await give(road, "carl", "unlock front_door --dry-run")
     await give(road, "paul", "unlock front_door --dry-run")
-    assert road.dispatch.uses.of("paul") == {}
+    assert uses(road) == 0
     session = road.session("carl")
     async for outcome in road.dispatch.run_line(session, "unlock front_door --dry-run --yes"):
         assert outcome.status == 0

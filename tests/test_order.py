@@ -176,6 +176,21 @@ def test_a_change_takes_more_than_looking(registry: Registry, function: Any, nee
             order("try", needs=needs, says=str, registry=registry)(function)
 
 
+def test_running_the_server_is_about_no_device(registry: Registry) -> None:
+    """A deny of some devices says nothing of `admin`, so that no order that needs it takes one."""
+
+    async def about(ctx: Context, light: Dimmable) -> str:
+        """Try.
+
+        light: the light
+        """
+        return ""
+
+    order("try", needs=Privilege.READ, says=str, registry=registry)(about)
+    with pytest.raises(TypeError, match="order 'try' runs the server, which is about no device"):
+        order("try", needs=Privilege.ADMIN, says=str, registry=registry)(about)
+
+
 def test_two_orders_of_one_name(registry: Registry) -> None:
     """A name is taken once."""
 

@@ -100,14 +100,14 @@ def test_sent_is_not_done() -> None:
     ("plan", "text"),
     [
         (DryRun("time"), "would give 'time'"),
-        (DryRun("on", "light.desk", {"on": False}, {"on": True}), "would change desk: on off → on"),
+        (DryRun("on", "light.desk", {"on": False}, {"on": True}), "would change desk: on: no → yes"),
         (
             DryRun("color", "light.desk", {"hue": None, "saturation": None}, {"hue": 0, "saturation": 100}),
-            "would change desk: hue none → 0 °, saturation none → 100 %",
+            "would change desk: hue: none → 0 °, saturation: none → 100 %",
         ),
         (
             DryRun("set", "climate.x", {"target_temperature": 20}, {"target_temperature": 21.5}),
-            "would change desk: target temperature 20 °C → 21.5 °C",
+            "would change desk: target temperature: 20 °C → 21.5 °C",
         ),
         (DryRun("on", "light.desk", {"on": True}, {"on": True}), "would leave desk as it is"),
     ],

@@ -750,9 +750,10 @@ async def test_an_order_that_proves(door: Door, proving: list[str], term: str, s
     assert "s3cret" not in (door.site.path / "state" / "audit.jsonl").read_text()
 
 
-async def test_a_narrower_key_does_not_prove(door: Door, proving: list[str]) -> None:
-    """A key that is good for less than its owner cannot change the owner, whatever it proves."""
-    line = f'sshhome-grants="read" {public(door, "guest")}'.replace('"', '\\"')
+@pytest.mark.parametrize("option", ['sshhome-grants="read"', 'expiry-time="20270101"'])
+async def test_a_narrower_key_does_not_prove(door: Door, proving: list[str], option: str) -> None:
+    """A key that is good for less than its owner, or for a while, cannot change the owner, whatever it proves."""
+    line = f"{option} {public(door, 'guest')}".replace('"', '\\"')
     text = f'keys = ["{line}"]\ntotp = "{SECRET}"\ngrants = ["read"]\n'
     write_whole(door.site.path / "authorized_users" / "anna.toml", text)
     async with shell(door) as screen:

@@ -461,6 +461,34 @@ async def test_revocation_ends_live_connections(
         assert (await ask(other, "echo not me")).status == 0
 
 
+async def test_a_certificate_does_not_make_itself_last(
+    serve: Serve, authority: Authority, mine: asyncssh.SSHKey
+) -> None:
+    """Who is in by a certificate, which ends, adds no key that does not."""
+    line = mine.export_public_key().decode().strip()
+    async with serve(trusting(authority)) as door, door.wire() as wire:
+        wire.ask_key("guest", authority.certifies(mine, "guest"), signer=mine)  # type: ignore[arg-type]
+        assert await wire.reply() == IN
+        answer = await ask(wire, f"key add '{line}' --yes")
+        assert answer.status == 77
+        assert "or for a while, cannot change the owner" in answer.err
+        assert line not in (door.site.path / "authorized_users" / "guest.toml").read_text()
+
+
+async def test_a_connection_that_was_ended_takes_no_orders(door: Door) -> None:
+    """A channel that begins just as its connection is ended gives no order any more, though its user still may."""
+    dispatch = door.server.visitors.dispatch
+    async with door.connect("guest") as connection:
+        raw = await RawChannel.open(connection)
+        assert await raw.ask("shell")
+        await until(lambda: list(dispatch.sessions))
+        (session,) = dispatch.sessions
+        session.end("you are out")
+        (outcome,) = [outcome async for outcome in dispatch.run_line(session, "on hall; on desk")]
+    assert str(outcome.error) == "you are out"
+    assert dispatch.house.devices["light.hall"].state["on"] is False
+
+
 async def test_a_user_who_loses_a_role_leaves(serve: Serve, authority: Authority, mine: asyncssh.SSHKey) -> None:
     """Who is in by a certificate for a role leaves when their file does not name that role any more."""
     async with serve(trusting(authority)) as door, door.wire() as wire:

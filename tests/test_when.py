@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sshhome import when as when_module
 from sshhome.errors import BadArguments
-from sshhome.when import When, moment, parse_moment, parse_when
+from sshhome.when import When, dated, moment, parse_moment, parse_when
 
 BERLIN = ZoneInfo("Europe/Berlin")
 TUESDAY = date(2026, 6, 2)
@@ -83,16 +83,15 @@ def said(seconds: float | None, zone: ZoneInfo = BERLIN) -> str:
         ("2026-12-24..2027-01-06 08:00-20:00", "2026-12-24..2027-01-06 08:00-20:00"),
         ("2026-12-24..2026-12-24", "2026-12-24"),
         ("2026-12-24,sat", "sat,2026-12-24"),
-        ("today 09:00-12:00", "2026-06-02 09:00-12:00"),
-        ("Today, tomorrow", "2026-06-02,2026-06-03"),
-        ("today..2026-12-24", "2026-06-02..2026-12-24"),
+        ("9:00-12:00", "09:00-12:00"),
+        ("mon 7:30-9:00,22:00-0:00", "mon 07:30-09:00,22:00-24:00"),
         (["sat", "tue 09:00-12:00"], "tue 09:00-12:00 or sat"),
         (["2026-12-24", "sat", "SAT", "12:00-13:00"], "12:00-13:00 or sat or 2026-12-24"),
     ],
 )
 def test_what_is_written_has_one_canonical_text(written: str | Sequence[str], canonical: str) -> None:
     """A window is told in the shortest words that mean it, which are read back to an equal one."""
-    when = parse_when(written, TUESDAY)
+    when = parse_when(written)
     assert str(when) == canonical
     assert parse_when(canonical.split(" or ")) == when
     assert hash(parse_when(canonical.split(" or "))) == hash(when)
@@ -120,7 +119,8 @@ def test_what_is_written_has_one_canonical_text(written: str | Sequence[str], ca
         ("٢٠٢٦-12-24", "'٢٠٢٦-12-24' is no day"),
         ("2027-01-06..2026-12-24", "'2027-01-06..2026-12-24' ends before it begins"),
         ("today", "'today' is no day here; write its date"),
-        ("9:00-12:00", "'9:00-12:00' is no time; it is from and to, 00:00 to 24:00, such as 09:00-12:00"),
+        ("9:0-12:00", "'09:0-12:00' is no time; it is from and to, 00:00 to 24:00, such as 09:00-12:00"),
+        ("009:00-12:00", "'009:00-12:00' is no time"),
         ("mon 09:00-12:00,13:00", "'13:00' is no time"),
         ("09:00-24:01", "'09:00-24:01' is no time"),
         ("24:00-06:00", "'24:00-06:00' is no time"),
@@ -143,12 +143,28 @@ def test_what_is_no_window(written: object, message: str) -> None:
     assert message in refused.value.message
 
 
-def test_a_day_that_is_named_does_not_make_a_text_too_long_to_read_back() -> None:
-    """`today` counts as the date that is kept."""
-    longest = ",".join(["today", *["mon"] * 48])
+def test_a_short_hour_does_not_make_a_text_too_long_to_read_back() -> None:
+    """`9:00` counts as what is kept, `09:00`."""
+    longest = ",".join(["9:00-12:00"] * 18)
     assert len(longest) == 197
     with pytest.raises(BadArguments, match="is no time window"):
-        parse_when(longest, TUESDAY)
+        parse_when(longest)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("today 09:00-12:00", "2026-06-02 09:00-12:00"),
+        ("Today, tomorrow", "2026-06-02, 2026-06-03"),
+        ("today..2026-12-24", "2026-06-02..2026-12-24"),
+        ("TOMORROW 18:00", "2026-06-03 18:00"),
+        ("todays", "todays"),
+        ("mon 09:00-12:00", "mon 09:00-12:00"),
+    ],
+)
+def test_days_that_are_named(written: str, meant: str) -> None:
+    """`today` and `tomorrow` become the dates that they are, in whatever is written about times."""
+    assert dated(written, TUESDAY) == meant
 
 
 # -- when it holds ----------------------------------------------------------------------------------------------------
@@ -491,10 +507,10 @@ GLUE = st.sampled_from(["-", "..", ",", ", ", " ", "", ":", "24:00", "00:00", "�
 def test_any_text_is_a_window_or_bad_arguments(text: str) -> None:
     """No text is answered with another exception than BadArguments, and what is read can be read back."""
     with contextlib.suppress(BadArguments):
-        when = parse_when(text, TUESDAY)
+        when = parse_when(dated(text, TUESDAY))
         assert parse_when(str(when)) == when
     with contextlib.suppress(BadArguments):
-        assert math.isfinite(parse_moment(text, BERLIN))
+        assert math.isfinite(parse_moment(dated(text, TUESDAY), BERLIN))
 
 
 # -- moments ----------------------------------------------------------------------------------------------------------
@@ -510,6 +526,7 @@ def test_any_text_is_a_window_or_bad_arguments(text: str) -> None:
         ("2026-12-24t18:00z", "2026-12-24 18:00+00:00"),
         ("2026-12-24 18:00-05:30", "2026-12-24 18:00-05:30"),
         ("2026-12-24 18:00 +02:00", "2026-12-24 18:00+02:00"),
+        ("2026-12-24 9:00", "2026-12-24 09:00+01:00"),
         ("2026-12-24", "2026-12-25 00:00+01:00"),
         ("2999-12-31", "3000-01-01 00:00+01:00"),
         ("2026-03-29 02:30", "2026-03-29 03:00+02:00"),

@@ -6,13 +6,12 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import click
 
 from sshhome import app
 from sshhome.command import Group, complain, say, site_option
-from sshhome.edit import ROLE, add_grant, add_key, add_role, put, remove_grant, remove_key, remove_role
+from sshhome.edit import ROLE, add_grant, add_key, add_role, put, remove_held, remove_key
 from sshhome.errors import BadArguments, SiteError
 from sshhome.key import parse_key
 from sshhome.password import hash_password
@@ -64,16 +63,8 @@ def user_totp(login: str, site: str | None, require: str | None, remove: bool) -
         raise BadArguments("--remove and --require exclude each other")
     place = app.Site(app.site_path(site))
     secret = "" if remove else new_secret()
-
-    def change(document: Any) -> None:  # noqa: ANN401 (a TOML document)
-        if secret:
-            document["totp"] = secret
-            document["require"] = require or document.get("require", REQUIREMENTS[0])
-        else:
-            document.pop("totp", None)
-            document.pop("require", None)
-
-    changed = place.users.edit(login, change)
+    required = {"require": require} if require or remove else {}
+    changed = place.users.edit(login, put(totp=secret, **required))
     if not secret:
         click.echo(f"{login} has no one-time codes, and needs none")
         return
@@ -109,10 +100,7 @@ def user_key() -> None:
 @site_option
 def user_key_list(login: str, site: str | None) -> None:
     """List a user's keys."""
-    found = app.Site(app.site_path(site)).users.get(login)
-    if found is None:
-        raise BadArguments(f"user '{login}' does not exist, or its file is not understood")
-    for key in found.keys:
+    for key in app.Site(app.site_path(site)).users.named(login).keys:
         say(f"{key.fingerprint} {key.kind} {key.comment}".rstrip())
 
 
@@ -125,8 +113,8 @@ def user_key_add(login: str, key: str, site: str | None) -> None:
     """Add a public key to a user."""
     line = _key_line(key)
     users = app.Site(app.site_path(site)).users
-    users.edit(login, add_key(line, users.roles))
-    click.echo(f"added {parse_key(line).fingerprint} to {login}")
+    added = users.edit(login, add_key(line, users.roles)).keys[-1]
+    click.echo(f"added {added.fingerprint} to {login}")
 
 
 @user_key.command("remove")
@@ -148,6 +136,8 @@ def user_grant(login: str, what: str, site: str | None, deny: bool) -> None:
     """Let a user do more, such as control:light.*, or give them a role; conditions are written in the user's file."""
     users = app.Site(app.site_path(site)).users
     if what.startswith(ROLE):
+        if deny:
+            raise BadArguments("a role is given as it is, and not denied")
         users.edit(login, add_role(what.removeprefix(ROLE), users.roles))
     else:
         users.edit(login, add_grant({"deny": what} if deny else what, users.roles))
@@ -161,8 +151,7 @@ def user_grant(login: str, what: str, site: str | None, deny: bool) -> None:
 def user_revoke(login: str, what: tuple[str, ...], site: str | None) -> None:
     """Take a grant, a deny or a role from a user."""
     users, named = app.Site(app.site_path(site)).users, " ".join(what)
-    role = named.startswith(ROLE)
-    users.edit(login, remove_role(named.removeprefix(ROLE)) if role else remove_grant(named, users.roles))
+    users.edit(login, remove_held(named, users.roles))
     click.echo(f"{login} no longer has '{named}'")
 
 

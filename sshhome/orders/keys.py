@@ -9,7 +9,7 @@ from sshhome.clock import iso
 from sshhome.edit import add_key, put, remove_key
 from sshhome.errors import BadArguments, Denied
 from sshhome.grant import Privilege
-from sshhome.handing import change_user
+from sshhome.handing import and_ended, change_user
 from sshhome.key import Key
 from sshhome.order import Column, Context, Table, order
 from sshhome.param import Text, UserName
@@ -65,8 +65,7 @@ class KeyChanged(msgspec.Struct, frozen=True):
 
 
 def _key_changed(changed: KeyChanged) -> str:
-    ended = "1 session" if changed.sessions == 1 else f"{changed.sessions} sessions"
-    return changed.says + (f"; {ended} ended" if changed.sessions else "")
+    return changed.says + and_ended(changed.sessions)
 
 
 def _told(told: Sequence[KeyInfo] | KeyChanged) -> str | Table:
@@ -84,10 +83,7 @@ async def user_key(
     key: to add, a line as in authorized_keys; to remove, a fingerprint or comment
     """
     if what == "list":
-        user = ctx.users.get(login)
-        if user is None:
-            raise BadArguments(f"user '{login}' does not exist, or its file is not understood")
-        return [_info(known) for known in user.keys]
+        return [_info(known) for known in ctx.users.named(login).keys]
     if login == ctx.user.login:
         raise BadArguments("these are your own keys", f"`key {what}` is for them, and asks who you are")
     if not key:

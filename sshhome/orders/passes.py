@@ -14,9 +14,9 @@ from sshhome.config import split_address
 from sshhome.edit import add_grant, add_key, all_of, one_or_all, parts, put
 from sshhome.errors import BadArguments, Denied, SiteError
 from sshhome.grant import Grant, Privilege
-from sshhome.handing import change_user, remove_user
+from sshhome.handing import and_ended, change_user, remove_user
 from sshhome.order import REGISTRY, Column, Context, Table, order
-from sshhome.param import Text, UserName
+from sshhome.param import HowMany, Text, UserName
 from sshhome.totp import qr_code
 from sshhome.user import User
 from sshhome.when import When, moment, parse_moment, parse_when
@@ -67,7 +67,7 @@ async def pass_create(
     may: Annotated[str, Text("ORDER")],
     when: str = "",
     until: Annotated[str, Text("MOMENT")] = "",
-    uses: int = 0,
+    uses: HowMany = 0,
     from_: Annotated[str, Text("NETWORK")] = "",
     key: Annotated[str, Text("LINE")] = "",
     password: bool = False,
@@ -77,15 +77,15 @@ async def pass_create(
     login: the login name, a-z 0-9 _ -
     may: what they may do, such as 'unlock front_door', or several such as 'open garage; close garage'
     when: at these times alone, such as 'today 09:00-12:00' or 'tue 09:00-12:00'
-    until: when it ends, such as 2026-12-24 or '2026-12-24 18:00'; as the last of the dates in --when if left out
+    until: when it ends, such as tomorrow or '2026-12-24 18:00'; as the last of the dates in --when if left out
     uses: so many times alone, on each device
     from_: from these networks alone, such as 192.168.0.0/16
     key: their public key, a line as in authorized_keys
     password: make a password too; one is made in any case if there is no key
     """
     now = ctx.clock.now()
-    window = parse_when(when, datetime.fromtimestamp(now, ctx.timezone).date()) if when else None
-    ends = _end(window, until)
+    window = parse_when(ctx.dated(when)) if when else None
+    ends = _end(window, ctx.dated(until))
     last = parse_moment(ends, ctx.timezone)
     if not now < last <= now + _LONGEST:
         raise BadArguments("a pass ends within 366 days, and not before now")
@@ -148,8 +148,7 @@ class Revoked(msgspec.Struct, frozen=True):
 
 
 def _revoked(revoked: Revoked) -> str:
-    ended = "1 session" if revoked.sessions == 1 else f"{revoked.sessions} sessions"
-    return f"the pass of {revoked.user} is revoked" + (f"; {ended} ended" if revoked.sessions else "")
+    return f"the pass of {revoked.user} is revoked{and_ended(revoked.sessions)}"
 
 
 @order("pass revoke", needs=Privilege.ADMIN, says=_revoked)

@@ -11,6 +11,7 @@ from sshhome.errors import BadArguments
 from sshhome.grant import Privilege
 from sshhome.order import Column, Context, Table, order
 from sshhome.param import SessionName
+from sshhome.when import moment
 from sshhome.wording import plainly
 
 
@@ -21,6 +22,8 @@ class Presence(msgspec.Struct, frozen=True):
     name: str
     channel: str
     since: str
+    #: The moment for people.
+    said: str
 
 
 class SessionInfo(msgspec.Struct, frozen=True):
@@ -33,6 +36,8 @@ class SessionInfo(msgspec.Struct, frozen=True):
     key: str
     since: str
     orders: int
+    #: The moment for people.
+    said: str
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -99,17 +104,19 @@ async def whoami(ctx: Context) -> Identity:
 
 def _present(people: Sequence[Presence]) -> Table:
     columns = (Column("user", keep=9), Column("name", keep=2), Column("channel", keep=3), Column("since", keep=1))
-    return Table(columns, [(p.user, p.name, p.channel, p.since) for p in people])
+    return Table(columns, [(p.user, p.name, p.channel, p.said) for p in people])
 
 
 @order("who", needs=Privilege.READ, says=_present)
 async def who(ctx: Context) -> Sequence[Presence]:
     """List who is connected now."""
     found = []
+    now = ctx.clock.now()
     for session in ctx.sessions:
         user = ctx.users.get(session.login.user)
         name = user.name if user else session.login.user
-        found.append(Presence(session.login.user, name, session.channel, iso(session.started)))
+        said = moment(session.started, ctx.timezone, now)
+        found.append(Presence(session.login.user, name, session.channel, iso(session.started), said))
     return found
 
 
@@ -141,13 +148,14 @@ def _sessions(sessions: Sequence[SessionInfo]) -> Table:
         Column("orders", keep=2, right=True),
         Column("key", keep=1),
     )
-    rows = [(str(s.session), s.user, s.source, s.channel, s.since, str(s.orders), s.key) for s in sessions]
+    rows = [(str(s.session), s.user, s.source, s.channel, s.said, str(s.orders), s.key) for s in sessions]
     return Table(columns, rows)
 
 
 @order("session list", needs=Privilege.ADMIN, says=_sessions)
 async def session_list(ctx: Context) -> Sequence[SessionInfo]:
     """List the live sessions."""
+    now = ctx.clock.now()
     return [
         SessionInfo(
             session.number,
@@ -157,6 +165,7 @@ async def session_list(ctx: Context) -> Sequence[SessionInfo]:
             session.login.key or session.login.method,
             iso(session.started),
             session.orders,
+            moment(session.started, ctx.timezone, now),
         )
         for session in ctx.sessions
     ]

@@ -9,6 +9,7 @@ from sshhome.device import State
 from sshhome.errors import BadArguments
 from sshhome.grant import Privilege
 from sshhome.order import Changes, Column, Context, Table, order
+from sshhome.when import moment
 
 
 @order("undo", needs=Privilege.CONTROL, says="{label} is {is} again")
@@ -36,22 +37,29 @@ class Kept(msgspec.Struct, frozen=True):
     before: Mapping[str, State]
     due: str
     back: Mapping[str, State]
+    #: The two moments for people.
+    said: str
+    due_said: str
 
 
 def _kept(changes: Sequence[Kept]) -> Table:
     columns = (Column("order", keep=9, wraps=True), Column("at", keep=7), Column("comes back", keep=8))
-    return Table(columns, [(kept.order, kept.at, kept.due) for kept in changes], empty="nothing to undo")
+    return Table(columns, [(kept.order, kept.said, kept.due_said) for kept in changes], empty="nothing to undo")
 
 
 @order("undo list", needs=Privilege.READ, says=_kept)
 async def undo_list(ctx: Context) -> Sequence[Kept]:
     """List your latest changes, which `undo` brings back one after another, and which come back by themselves."""
     found = []
+    now = ctx.clock.now()
     for change in ctx.journal.all_of(ctx.user.login):
         before, back = _known(ctx, change.before), _known(ctx, change.back)
         if before or back:
-            due = iso(change.due) if back and change.due is not None else ""
-            found.append(Kept(iso(change.at), change.order, before, due, back))
+            due, due_said = "", ""
+            if back and change.due is not None:
+                due, due_said = iso(change.due), moment(change.due, ctx.timezone, now)
+            said = moment(change.at, ctx.timezone, now)
+            found.append(Kept(iso(change.at), change.order, before, due, back, said, due_said))
     return found
 
 

@@ -1,7 +1,6 @@
 """Orders about users: who there is, what they may do, and who may no longer come in."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -19,14 +18,13 @@ from sshhome.edit import (
     one_or_all,
     parts,
     put,
-    remove_grant,
-    remove_role,
+    remove_held,
 )
 from sshhome.errors import BadArguments
 from sshhome.grant import STEP_UPS, Privilege
-from sshhome.handing import change_user, remove_user
+from sshhome.handing import and_ended, change_user, remove_user
 from sshhome.order import Column, Context, Table, order
-from sshhome.param import Choice, Text, UserName
+from sshhome.param import Choice, HowMany, Text, UserName
 from sshhome.when import moment, parse_moment, parse_when
 
 
@@ -112,9 +110,7 @@ async def user_show(ctx: Context, login: UserName) -> UserRules:
 
     login: the user
     """
-    user = ctx.users.get(login)
-    if user is None:
-        raise BadArguments(f"user '{login}' does not exist, or its file is not understood")
+    user = ctx.users.named(login)
     return UserRules(user.login, user.roles, [str(grant) for grant in user.grants])
 
 
@@ -127,8 +123,7 @@ class Changed(msgspec.Struct, frozen=True):
 
 
 def _changed(changed: Changed) -> str:
-    ended = "1 session" if changed.sessions == 1 else f"{changed.sessions} sessions"
-    return changed.says + (f"; {ended} ended" if changed.sessions else "")
+    return changed.says + and_ended(changed.sessions)
 
 
 @order("user add", needs=Privilege.ADMIN, says=_changed)
@@ -149,12 +144,12 @@ async def user_add(
     role: a role, or several such as guest,cleaner; guest if there is no grant either
     grant: what they may do, such as control:light.*, or several such as read,control:@kids
     key: their public key, a line as in authorized_keys
-    until: when they end, such as 2026-12-24 or '2026-12-24 18:00'
+    until: when they end, such as tomorrow, 2026-12-24 or '2026-12-24 18:00'
     """
     roles = parts(role) or ([] if grant else ["guest"])
     for one in roles:
         check_role(one, ctx.users.roles)
-    if until:
+    if until := ctx.dated(until):
         parse_moment(until, ctx.timezone)
     edits = [add_grant(text, ctx.users.roles) for text in parts(grant)]
     edits += [add_key(key, ctx.users.roles)] if key else []
@@ -181,7 +176,7 @@ async def user_grant(
     house: Annotated[str, Text("DEVICE=STATE")] = "",
     orders: Annotated[str, Text("ORDER")] = "",
     step_up: Annotated[str, Choice(STEP_UPS)] = "",
-    uses: int = 0,
+    uses: HowMany = 0,
 ) -> Changed:
     """Let a user do more, of what you hold yourself, or keep them from something.
 
@@ -189,7 +184,7 @@ async def user_grant(
     what: such as control:light.*, access:lock.front_door, read:@kids or role:guest
     deny: keep them from it
     when: at these times alone, such as 'mon-fri 09:00-12:00', '2026-12-24' or 'today 18:00-20:00'
-    until: until then alone, such as 2026-12-24 or '2026-12-24 18:00'
+    until: until then alone, such as tomorrow, 2026-12-24 or '2026-12-24 18:00'
     values: these values alone, such as brightness=..60,color=red
     from_: from these networks alone, such as 192.168.0.0/16
     house: while the house is so alone, such as 'alarm_control_panel.house = disarmed'
@@ -198,8 +193,8 @@ async def user_grant(
     uses: so many times alone
     """
     conditions: dict[str, Any] = {
-        "when": str(parse_when(when, _today(ctx))) if when else "",
-        "until": until,
+        "when": str(parse_when(ctx.dated(when))) if when else "",
+        "until": ctx.dated(until),
         "values": _values(values),
         "from": one_or_all(parts(from_)),
         "house": one_or_all(parts(house)),
@@ -234,9 +229,7 @@ async def user_revoke(
     login: the user
     what: such as role:guest, control:light.*, 'deny read:@kids', or a rule as `user show` tells it
     """
-    role = what.startswith(ROLE)
-    edit = remove_role(what.removeprefix(ROLE)) if role else remove_grant(what, ctx.users.roles)
-    _, ended = await change_user(ctx, login, edit)
+    _, ended = await change_user(ctx, login, remove_held(what, ctx.users.roles))
     return Changed(login, f"{login} no longer has '{what}'", ended)
 
 
@@ -278,7 +271,3 @@ def _values(text: str) -> Mapping[str, str | list[str]]:
             raise BadArguments(f"--values is such as brightness=..60,color=red, and not '{part}'")
         found.setdefault(name.strip(), []).append(value.strip())
     return {name: one_or_all(values) for name, values in found.items()}
-
-
-def _today(ctx: Context) -> date:
-    return datetime.fromtimestamp(ctx.clock.now(), ctx.timezone).date()

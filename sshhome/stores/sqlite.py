@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import msgspec
+from msgspec.structs import astuple
 
 from sshhome.database import Database
 from sshhome.device import Scalar
@@ -134,8 +135,7 @@ class SqliteStore:
 
     def put_ban(self, ban: BanRecord) -> None:
         """Keep a ban; beyond the bound the one that ends soonest goes."""
-        row = (ban.source, ban.at, ban.until, ban.count, ban.kind, ban.evidence, ban.rule)
-        self._enter("ban", _doing("INSERT OR REPLACE INTO ban VALUES (?, ?, ?, ?, ?, ?, ?)", *row))
+        self._enter("ban", _doing("INSERT OR REPLACE INTO ban VALUES (?, ?, ?, ?, ?, ?, ?)", *astuple(ban)))
 
     def remove_ban(self, source: str) -> None:
         """Forget the ban of a source."""
@@ -143,8 +143,7 @@ class SqliteStore:
 
     def add_failure(self, failure: Failure) -> None:
         """Keep a failed login; beyond the bound the oldest goes."""
-        row = (failure.source, failure.user, failure.at)
-        self._enter("failure", _doing("INSERT INTO failure VALUES (?, ?, ?)", *row))
+        self._enter("failure", _doing("INSERT INTO failure VALUES (?, ?, ?)", *astuple(failure)))
 
     def forget_failures(self, source: str, user: str | None = None) -> None:
         """Forget the failures of a source, or just those of one user from it."""
@@ -169,14 +168,9 @@ class SqliteStore:
         """Keep how often a user has used a grant."""
         self._submit(_doing("INSERT OR REPLACE INTO use VALUES (?, ?, ?)", user, grant, used))
 
-    def forget_uses(self, user: str) -> None:
-        """Forget how often a user has used their grants."""
-        self._submit(_doing("DELETE FROM use WHERE user = ?", user))
-
     def add_login(self, record: LoginRecord) -> None:
         """Keep a login as the newest of its user; beyond the bounds the oldest goes."""
-        row = (record.user, record.at, record.source, record.method, record.key, record.failed)
-        self._enter("login", _doing("INSERT INTO login VALUES (NULL, ?, ?, ?, ?, ?, ?)", *row))
+        self._enter("login", _doing("INSERT INTO login VALUES (NULL, ?, ?, ?, ?, ?, ?)", *astuple(record)))
 
     def count_failed_login(self, user: str) -> None:
         """Count a failed try after the newest login of a user, if they have one."""

@@ -11,7 +11,7 @@ from sshhome.bind import COMMON_OPTIONS
 from sshhome.order import REGISTRY
 from sshhome.user import write_whole
 from tests.conftest import FixedClock
-from tests.test_dispatch import ARGUMENTS, ROLES, USERS, Build, Road, line_of, make_ready, said
+from tests.test_dispatch import ARGUMENTS, LINE, OTHER_LINE, ROLES, USERS, Build, Road, line_of, make_ready, said
 from tests.test_dispatch import build as build  # noqa: PLC0414 (a fixture, used by its name)
 
 KID = """
@@ -145,6 +145,7 @@ async def test_explaining_in_json(road: Road) -> None:
             "next": "2026-06-09T07:00:00Z",
             "says": f"no, kid may not unlock lock.front_door, by access:lock.front_door when tue 09:00-12:00 {_FILE}: "
             "only tue 09:00-12:00, next Tue 9 Jun 09:00",
+            "key": "",
         }
     ]
     (garage,) = json.loads(await told(road, "kid", "explain --json open garage"))
@@ -157,6 +158,8 @@ async def test_explaining_in_json(road: Road) -> None:
         ("'2026-06-09 09:00'", "unlock front_door", "yes"),
         ("'2026-06-09 12:00'", "unlock front_door", "no"),
         ("2026-06-06", "on light.desk", "yes"),
+        ("'tomorrow 19:00'", "dim light.night 10", "yes"),
+        ("tomorrow", "dim light.night 10", "no"),
         ("'2026-06-02 20:00'", "dim light.kids 10", "no"),
         ("'2026-06-02 06:00'", "dim light.kids 10", "no"),
         ("noon", "dim light.kids 10", "error: 'noon' is no moment"),
@@ -205,7 +208,9 @@ async def test_explaining_for_another(road: Road) -> None:
     assert await told(road, "admin", "explain --as sleeper on light.kids") == (
         "no, sleeper may not on light.kids: their user is frozen\n"
     )
-    assert await told(road, "admin", "explain --as nosuch on light.kids") == "error: user 'nosuch' does not exist\n"
+    assert await told(road, "admin", "explain --as nosuch on light.kids") == (
+        "error: user 'nosuch' does not exist, or its file is not understood\n"
+    )
     assert await told(road, "kid", "explain --as kid on switch.tv") == await told(road, "kid", "explain on switch.tv")
     denied = "error: to explain for somebody else takes the right to give 'who-can'\n"
     for user in ("kid", "viewer", "boss", "clerk", "chief"):
@@ -239,7 +244,8 @@ async def test_explaining_with_a_narrower_key(road: Road) -> None:
     )
     assert (await told(road, "admin", "explain key list", key=key)).startswith("yes")
     assert await told(road, "admin", "explain passwd", key=key) == (
-        "no, admin may not passwd, by a key that is good for less than its owner cannot change the owner\n"
+        "no, admin may not passwd, by a key that is good for less than its owner, or for a while, "
+        "cannot change the owner\n"
     )
 
 
@@ -332,6 +338,85 @@ async def test_who_can_is_for_who_runs_the_server(road: Road) -> None:
     for user in ("kid", "viewer", "resident", "boss", "clerk"):
         assert (await road.one(user, "who-can on light.kids")).status == 77
     assert (await road.one("chief", "who-can on light.kids")).status == 77
+
+
+# -- by their keys ----------------------------------------------------------------------------------------------------
+
+_PHONE = f'sshhome-grants="control:light.*" {LINE}'
+_TABLET = f'sshhome-grants="read,access:lock.front_door" {OTHER_LINE}'
+_CRON = f'restrict,command="off light.kids; dim desk 40" {LINE}'
+
+
+def come_with(road: Road, *keys: str, more: str = "") -> None:
+    """Let the resident have these keys, and whatever else."""
+    lines = ", ".join(f"'{key}'" for key in keys)
+    road.become("resident", f'keys = [{lines}]\nroles = ["resident"]\n{more}')
+
+
+async def verdicts(road: Road, line: str) -> list[tuple[bool, str]]:
+    """Return whether the resident may, with each key that it is told of."""
+    found = json.loads(await told(road, "admin", f"{line} --json"))
+    return [(entry["allowed"], entry["key"]) for entry in found if entry["user"] == "resident"]
+
+
+async def test_who_has_narrower_keys_alone(road: Road) -> None:
+    """Who has no key that is good for all that they may is judged by each key; what it does not let them see is not."""
+    come_with(road, _PHONE, _TABLET)
+    assert await told(road, "admin", "explain --as resident on hall") == (
+        "yes, resident may on light.hall with key phone, by control (role resident) and control:light.* (key phone)\n"
+        "no, resident may not on light.hall with key tablet, no grant gives it\n"
+    )
+    assert await verdicts(road, "who-can on hall") == [(True, "phone")]
+    assert await verdicts(road, "who-can unlock front_door") == [(True, "tablet")]
+    assert await verdicts(road, "who-can open garage") == []
+    table = await told(road, "admin", "who-can lock front_door")
+    assert re.search(r"^resident with tablet +yes +lock.front_door", table, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("keys", "more"),
+    [
+        ((_PHONE, OTHER_LINE), ""),
+        ((_PHONE,), 'password = "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$c29tZWhhc2g"'),
+        ((), ""),
+        ((f'expiry-time="20260601",{_PHONE}',), ""),
+    ],
+)
+async def test_who_has_a_way_in_with_all(road: Road, keys: tuple[str, ...], more: str) -> None:
+    """Who has a password or a key for all, or none that counts, is judged by what they may, and no key is told."""
+    come_with(road, *keys, more=more)
+    assert await verdicts(road, "explain --as resident on hall") == [(True, "")]
+    assert await verdicts(road, "who-can open garage") == [(True, "")]
+
+
+@pytest.mark.parametrize(
+    ("line", "may"),
+    [
+        ("off light.kids", True),
+        ("'off' light.kids", True),
+        ("dim desk 40", True),
+        ("dim desk 80", False),
+        ("off light.*", False),
+        ("on light.kids", False),
+        ("unlock front_door", False),
+    ],
+)
+async def test_a_key_that_runs_one_line(road: Road, line: str, may: bool) -> None:  # noqa: FBT001 (a parameter of cases)
+    """A key with a command of its own gives the orders of that command, as they stand there, and no others."""
+    come_with(road, _CRON)
+    assert set(await verdicts(road, f"explain --as resident {line}")) == {(may, "phone")}
+    assert set(await verdicts(road, f"who-can {line}")) == ({(True, "phone")} if may else set())
+    if not may:
+        told_of = await told(road, "admin", f"explain --as resident {line}")
+        assert "with key phone, by its command 'off light.kids; dim desk 40' and no other\n" in told_of
+
+
+async def test_a_key_without_a_name_is_told_by_its_fingerprint(road: Road) -> None:
+    """A key that has no comment is told by what `ssh-keygen -l` prints."""
+    come_with(road, _PHONE.removesuffix(" phone"))
+    ((may, key),) = await verdicts(road, "who-can on hall")
+    assert may
+    assert key.startswith("SHA256:")
 
 
 async def test_who_asks_learns_of_nothing_hidden(road: Road, clock: FixedClock) -> None:

@@ -141,6 +141,9 @@ async def test_several_orders_and_devices(road: Road) -> None:
         ("--when 'mon-fri 09:00-12:00' --until 2026-06-30", "2026-06-30"),
         ("--until '2026-06-02 15:00'", "2026-06-02 15:00"),
         ("--until 2027-06-02", "2027-06-02"),
+        ("--until today", "2026-06-02"),
+        ("--until tomorrow", "2026-06-03"),
+        ("--until 'Tomorrow 9:00'", "2026-06-03 9:00"),
     ],
 )
 async def test_when_a_pass_ends(road: Road, options: str, until: str) -> None:
@@ -159,7 +162,9 @@ async def test_when_a_pass_ends(road: Road, options: str, until: str) -> None:
         ("--may 'unlock front_door' --until 2026-06-01", "a pass ends within 366 days, and not before now"),
         ("--may 'unlock front_door' --when 'today 09:00-12:00'", "a pass ends within 366 days, and not before now"),
         ("--may 'unlock front_door' --until 2027-06-04", "a pass ends within 366 days, and not before now"),
-        ("--may '' --until 2026-06-03", "name an order, such as --may 'unlock front_door'"),
+        ("--may '' --until 2026-06-03", "option '--may' needs a value"),
+        ("--may ';' --until 2026-06-03", "name an order, such as --may 'unlock front_door'"),
+        ("--may 'unlock front_door' --until 2026-06-03 --uses 0", "'0' is not a number from 1"),
         ("--until 2026-06-03", "'pass create' needs ORDER, what they may do"),
         ("--may nonsense --until 2026-06-03", "unknown order 'nonsense'"),
         ("--may 'unlock vault' --until 2026-06-03", "no device 'vault'"),

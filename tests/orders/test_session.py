@@ -121,6 +121,20 @@ async def test_who_else_is_here(road: Road, user: str) -> None:
     road.dispatch.sessions.close(session)
 
 
+@pytest.mark.parametrize("line", ["who", "session list"])
+async def test_since_when_they_are_here(road: Road, clock: FixedClock, line: str) -> None:
+    """People are told by the clock of the house since when somebody is here, and programs in UTC too."""
+    session = road.session("guest")
+    clock.advance(11 * 3600)
+    text = await told(road, "admin", line)
+    assert "Tue 2 Jun 14:00" in text
+    assert "today 01:00" in text
+    assert "T12:00:00Z" not in text
+    found = json.loads(await told(road, "admin", f"{line} --json"))
+    assert [entry["since"] for entry in found] == ["2026-06-02T12:00:00Z", "2026-06-02T23:00:00Z"]
+    road.dispatch.sessions.close(session)
+
+
 async def test_the_time_of_the_house(road: Road, clock: FixedClock) -> None:
     """The time is the house's, with its zone, and UTC beside it for programs; the clocks are put there too."""
     assert await told(road, "kid", "time") == "2026-06-02 14:00:00 Europe/Berlin\n"

@@ -299,7 +299,7 @@ async def test_the_list(road: Road, clock: FixedClock) -> None:
     await give(road, "anna", "on hall --for 30m")
     table, _ = await tell(road, "anna", "undo list")
     assert [line.split("  ")[0] for line in table.splitlines()] == ["order", "on hall", "dim desk 40"]
-    assert "2026-06-02T12:01:00Z  2026-06-02T12:31:00Z\n" in table
+    assert "on hall      today 14:01  today 14:31\n" in table
     assert json.loads((await tell(road, "anna", "undo list --json"))[0]) == [
         {
             "at": "2026-06-02T12:01:00Z",
@@ -307,6 +307,8 @@ async def test_the_list(road: Road, clock: FixedClock) -> None:
             "before": {"light.hall": {"on": False}},
             "due": "2026-06-02T12:31:00Z",
             "back": {"light.hall": {"on": False}},
+            "said": "today 14:01",
+            "due_said": "today 14:31",
         },
         {
             "at": "2026-06-02T12:00:00Z",
@@ -314,16 +316,14 @@ async def test_the_list(road: Road, clock: FixedClock) -> None:
             "before": {"light.desk": {"on": False, "brightness": 100}},
             "due": "",
             "back": {},
+            "said": "today 14:00",
+            "due_said": "",
         },
     ]
     # What has nothing to undo and comes back by itself is there too.
     await give(road, "anna", "on hall --for 60m")
     table, _ = await tell(road, "anna", "undo list")
-    assert [line.split()[-1] for line in table.splitlines()[1:]] == [
-        "2026-06-02T13:01:00Z",
-        "2026-06-02T12:01:00Z",
-        "2026-06-02T12:00:00Z",
-    ]
+    assert [line.split()[-1] for line in table.splitlines()[1:]] == ["15:01", "14:01", "14:00"]
 
 
 # -- if they still may ------------------------------------------------------------------------------------------------

@@ -201,6 +201,14 @@ async def test_granting_to_a_file_with_tables(road: Road) -> None:
         ("kid control --orders nonsense,1", "grant 'control': orders is a list of orders"),
         ("kid control --until never", "grant 'control': 'never' is no moment"),
         ("kid control --step-up face", "'face' must be one of totp, confirm"),
+        # What a script makes of a variable that is not set: never a grant without the condition.
+        ("kid control --uses 0", "'0' is not a number from 1"),
+        ("kid control --uses ''", "option '--uses' needs a value"),
+        ("kid control --when ''", "option '--when' needs a value"),
+        ("kid control --values= --until 2027-01-01", "option '--values' needs a value"),
+        ("kid control --from ' , '", "option '--from' needs a value"),
+        ("kid control --house ,", "option '--house' needs a value"),
+        ("kid control --orders ' '", "option '--orders' needs a value"),
     ],
 )
 async def test_what_nobody_can_grant(road: Road, line: str, why: str) -> None:

@@ -291,11 +291,11 @@ async def test_a_damaged_change_is_passed_over(
 
 
 async def test_uses(store: SqliteStore) -> None:
-    """Uses are kept by user and grant, the last number said, until those of a user are forgotten."""
+    """Uses are kept by user and grant, the last number said, until a user is forgotten."""
     for user, grant, used in (("anna", "a", 1), ("anna", "b", 1), ("ben", "a", 5), ("anna", "a", 2)):
         store.put_use(user, grant, used)
     assert await store.uses() == {("anna", "a"): 2, ("anna", "b"): 1, ("ben", "a"): 5}
-    store.forget_uses("anna")
+    store.forget_user("anna")
     assert await store.uses() == {("ben", "a"): 5}
 
 
@@ -487,10 +487,6 @@ class Model:
         """Keep it."""
         self._uses[user, grant] = used
 
-    def forget_uses(self, user: str) -> None:
-        """Forget them."""
-        self._uses = {pair: used for pair, used in self._uses.items() if pair[0] != user}
-
     def add_login(self, record: LoginRecord) -> None:
         """Keep it."""
         self._logins.append(record)
@@ -504,7 +500,7 @@ class Model:
 
     def forget_user(self, user: str) -> None:
         """Forget all but what is due."""
-        self.forget_uses(user)
+        self._uses = {pair: used for pair, used in self._uses.items() if pair[0] != user}
         self._logins = [known for known in self._logins if known.user != user]
         self._changes = {n: known for n, known in self._changes.items() if known.user != user or known.due is not None}
 
@@ -520,7 +516,6 @@ _WRITES = st.one_of(
     st.tuples(st.just("put_change"), _CHANGES),
     st.tuples(st.just("remove_change"), _number),
     st.tuples(st.just("put_use"), _user, st.sampled_from("ab"), st.integers(0, 2**63 - 1)),
-    st.tuples(st.just("forget_uses"), _user),
     st.tuples(st.just("add_login"), _LOGINS),
     st.tuples(st.just("count_failed_login"), _user),
     st.tuples(st.just("forget_user"), _user),
