@@ -29,6 +29,7 @@ from sshhome.clock import Clock
 from sshhome.device import Device
 from sshhome.grant import Roles, parse_grant
 from sshhome.house import House
+from sshhome.naming import Naming
 from sshhome.order import REGISTRY
 from sshhome.policy import Policy, Rights
 from sshhome.session import Login, Session, Standing
@@ -66,10 +67,8 @@ class Sshhome:
         """Write the file and take in the devices."""
         self.text = tomlkit.dumps({"grants": list(written)})
         (folder / "anna.toml").write_text(self.text, encoding="utf-8")
-        self.house = House()
-        report = self.house.reporter("benchmark")
-        for device in devices.values():
-            report(device)
+        self.house = House(Naming(cast("Store", None)))
+        self.house.devices = dict(devices)
         self.users = Users(folder, Roles(zone=ZONE))
         # No grant here is counted, so that nothing is asked of the store.
         uses = Uses(cast("Store", None))

@@ -7,17 +7,18 @@ import os
 import random
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sshhome import __version__, orders  # noqa: F401 (importing the orders registers them)
+from sshhome.announce import Announcer
 from sshhome.audit import Audit
 from sshhome.backend import Backend
-from sshhome.backends.simulated import SimulatedBackend
 from sshhome.ban import Bans
 from sshhome.channels import batch, exec  # noqa: F401, A004 (loaded before the files a process may open run out)
 from sshhome.clock import Clock
-from sshhome.config import load, timezone
+from sshhome.config import Config, load, timezone
 from sshhome.dispatch import Dispatch
 from sshhome.door import Door
 from sshhome.edit import put
@@ -27,6 +28,7 @@ from sshhome.hostkey import bad_host_keys, load_host_keys, make_key
 from sshhome.house import House
 from sshhome.journal import Journal
 from sshhome.key import parse_key
+from sshhome.naming import Naming
 from sshhome.order import REGISTRY
 from sshhome.password import Passwords, hash_password
 from sshhome.reload import Reload
@@ -38,7 +40,18 @@ from sshhome.user import Users
 from sshhome.uses import Uses
 from sshhome.visitor import Visitors
 
-BACKENDS: Mapping[str, type[Backend]] = {"simulated": SimulatedBackend}
+#: Where each kind of backend is; one is loaded, with the packages that only it needs, once a site has it.
+BACKENDS: Mapping[str, tuple[str, str]] = {
+    "simulated": ("sshhome.backends.simulated", "SimulatedBackend"),
+    "mqtt": ("sshhome.backends.mqtt", "MqttBackend"),
+    "home_assistant": ("sshhome.backends.home_assistant", "HomeAssistantBackend"),
+}
+#: Seconds that connecting a backend once may take.
+_CONNECT = 30
+
+
+#: Options of backends that name files.
+_FILES = ("token_file", "password_file", "code_file", "ca")
 
 
 class Site:
@@ -66,7 +79,17 @@ class Site:
                 _backend(options).check(options)
             except SiteError as error:
                 errors.append(error)
+        try:
+            backends(self.config, self.path)
+        except SiteError as error:
+            errors.append(error)
         return errors
+
+    async def connect(self) -> Mapping[str, str | SiteError]:
+        """Connect every backend once, all at the same time; return by name what is there, or what is wrong."""
+        named = backends(self.config, self.path)
+        found = await asyncio.gather(*(_connected(options) for options in named.values()))
+        return dict(zip(named, found, strict=True))
 
     def bad_users(self) -> list[SiteError]:
         """Return what is wrong with each user file; the server starts without these users."""
@@ -143,12 +166,13 @@ async def running(
         uses, journal = Uses(store), Journal(store, clock)
         await uses.load()
         await journal.load()
-        house = House()
-        for number, options in enumerate(site.config.backend):
-            name = f"{options.get('kind')} {number}"
-            backend = await _backend(options).open(options, state, clock, house.reporter(name))
-            stack.push_async_callback(backend.close)
-            house.add(name, backend)
+        naming = Naming(store)
+        await naming.load()
+        house = House(naming)
+        stack.push_async_callback(house.close)
+        for name, options in backends(site.config, site.path).items():
+            kind = _backend(options)
+            await house.add(name, partial(kind.open, options, state, clock), partial(kind.test, options))
         sessions = Sessions()
         passwords = Passwords()
         stack.callback(passwords.close)
@@ -183,7 +207,8 @@ async def running(
         addresses = await server.listen(listen or site.config.listen, host_keys)
         dispatch.address = site.config.house.address or addresses[0]
         reload = Reload(site.path, server, dispatch=dispatch, bans=bans, users=users, audit=audit)
-        for watch in (server.look_after(), reload.watch()):
+        announcer = Announcer(audit, sessions, bans, clock, house.announce)
+        for watch in (server.look_after(), reload.watch(), announcer.watch()):
             stack.callback(asyncio.create_task(watch).cancel)
         audit.write("server.started", version=__version__, listen=addresses)
         ending.callback(audit.write, "server.stopped")
@@ -198,11 +223,46 @@ def warm_up() -> None:
 
 def _backend(options: Mapping[str, Any]) -> type[Backend]:
     """Return the backend that a `[[backend]]` table asks for; raises SiteError when there is none of that kind."""
-    kind = BACKENDS.get(str(options.get("kind", "")))
-    if kind is None:
-        known = ", ".join(BACKENDS)
-        raise SiteError(f"sshhome.toml: backend: no kind '{options.get('kind', '')}'; there is {known}")
-    return kind
+    kind = str(options.get("kind", ""))
+    if kind not in BACKENDS:
+        raise SiteError(f"sshhome.toml: backend: no kind '{kind}'; there is {', '.join(BACKENDS)}")
+    module, name = BACKENDS[kind]
+    try:
+        found: type[Backend] = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        extra = kind.replace("_", "")
+        raise SiteError(f"backend {kind} needs {error.name}", f"pip install 'sshhome[{extra}]'") from None
+    return found
+
+
+async def _connected(options: Mapping[str, Any]) -> str | SiteError:
+    try:
+        async with asyncio.timeout(_CONNECT):
+            return await _backend(options).test(options)
+    except SiteError as error:
+        return error
+    except TimeoutError:
+        return SiteError(f"no answer in {_CONNECT} s")
+
+
+def backends(config: Config, path: Path) -> Mapping[str, Mapping[str, Any]]:
+    """Return the `[[backend]]` tables by name: their own, else their kind, numbered from the second on.
+
+    Files that they name are looked for in the site's directory. Raises SiteError for a name that is taken.
+    """
+    named: dict[str, Mapping[str, Any]] = {}
+    for given in config.backend:
+        files = {key: str(path / Path(str(given[key])).expanduser()) for key in _FILES if given.get(key)}
+        options = {**given, **files}
+        wanted = str(options.get("name") or options.get("kind"))
+        if wanted in named and "name" in options:
+            raise SiteError(f"sshhome.toml: backend: two are named '{wanted}'")
+        number = 2
+        name = wanted
+        while name in named:
+            name, number = f"{wanted} {number}", number + 1
+        named[name] = options
+    return named
 
 
 def site_path(given: str | None) -> Path:

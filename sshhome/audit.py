@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +52,18 @@ class Audit:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._clock = clock
+        #: Told of each event that is written.
+        self.listener: Callable[[str, Mapping[str, object]], None] | None = None
         self._encode: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=str).encode
 
     def write(self, event: str, **fields: object) -> None:
         """Append one event; fields that are None or empty are left out. Raises KeyError for an unknown event."""
         if event not in EVENTS:
             raise KeyError(event)
-        line: dict[str, object] = {"at": iso(self._clock.now()), "event": event}
-        line.update((name, value) for name, value in fields.items() if value not in (None, "", (), []))
+        told = {name: value for name, value in fields.items() if value not in (None, "", (), [])}
+        line: dict[str, object] = {"at": iso(self._clock.now()), "event": event, **told}
+        if self.listener is not None:
+            self.listener(event, told)
         try:
             text = printable_json(self._encode(line).decode())
         except UnicodeEncodeError:

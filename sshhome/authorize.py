@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sshhome.clock import Clock
 from sshhome.condition import Facts
-from sshhome.device import Device, State
+from sshhome.device import Device, State, touched
 from sshhome.grant import Privilege
 from sshhome.house import House
 from sshhome.order import Judgement, Order, Registry
@@ -66,8 +66,8 @@ class Authorizer:
             if len(self._views) >= _MOST_VIEWS:
                 self._views.clear()
             sees = rights.able(Privilege.READ, facts)
-            seen = (device.id for device in self._house.devices.values() if sees(device))
-            known = self._views[rights] = state, Index(seen, self._house.devices)
+            seen = filter(sees, sorted(self._house.devices.values(), key=self._house.naming.place))
+            known = self._views[rights] = state, Index((device.id for device in seen), self._house.devices)
         names = self.names if rights.somewhere(Privilege.ADMIN).allowed else {}
         return Scope(known[1], names)
 
@@ -82,19 +82,26 @@ class Authorizer:
     def may(self, rights: Rights, order: Order, device: Device, facts: Facts, change: State | None = None) -> Decision:
         """Return whether an order may be given on a device: the stronger of the two's privileges decides.
 
-        A scene needs the right to each thing it touches, and to what it makes of it. Without a `change` it is asked
+        A scene or a group needs the right to each thing it touches, and to what it makes of it; one that touches what
+        is not known could open a door, and needs `access`. Without a `change` it is asked
         whether there is one that may be made.
         """
-        needs = _needs(order, device)
-        decision = rights.decide(needs, device, facts.of(order.name, device, change))
-        if needs is Privilege.READ or not device.members:
-            return decision
-        members = (
-            self.may(rights, order, member, facts, None if change is None else state)
-            for member_id, state in device.members.items()
-            if (member := self._house.devices.get(member_id)) is not None
+        if order.needs is Privilege.READ or not device.touches:
+            return rights.decide(_needs(order, device), device, facts.of(order.name, device, change))
+        parts = touched(device, change, self._house.find)
+        return agreed(
+            [
+                rights.decide(needs, part, facts.of(order.name, part, parts[part.id]))
+                for part, needs in self._needed(order, device, parts)
+            ]
         )
-        return agreed([decision, *members])
+
+    def _needed(self, order: Order, device: Device, parts: Iterable[str]) -> Iterable[tuple[Device, Privilege]]:
+        """Yield each device that an order on one touches, that one first, with what it needs there."""
+        known = [self._house.find(id_) for id_ in parts]
+        for part in known:
+            if part is not None:
+                yield part, _needs(order, part, blind=part.id == device.id and None in known)
 
     def allowed(self, rights: Rights, facts: Facts) -> list[Order]:
         """Return the orders that could be given now with success: on a device that may be operated, if it takes one."""
@@ -119,13 +126,10 @@ class Authorizer:
         ways = {needs: rights.able(needs, facts) for needs in {order.needs, Privilege.ACCESS}}
 
         def able(device: Device) -> bool:
-            needs = _needs(order, device)
-            if not ways[needs](device):
-                return False
-            if needs is Privilege.READ or not device.members:
-                return True
-            members = (self._house.devices.get(member_id) for member_id in device.members)
-            return all(able(member) for member in members if member is not None)
+            if order.needs is Privilege.READ or not device.touches:
+                return ways[_needs(order, device)](device)
+            parts = touched(device, None, self._house.find)
+            return all(ways[needs](part) for part, needs in self._needed(order, device, parts))
 
         return able
 
@@ -159,12 +163,11 @@ class Authorizer:
     def _opens(self, rights: Rights, order: Order, facts: Facts) -> float | None:
         """Return the first moment at which an order would be permitted if nothing but the time changed, if there is."""
         device, later = facts.device, replace(facts)
-        touched: list[tuple[Device | None, State | None]] = [(device, facts.change)]
-        for member_id, state in device.members.items() if device is not None else ():
-            if member_id in self._house.devices:
-                touched.append((self._house.devices[member_id], state))
+        find, parts = self._house.find, [(device, facts.change)]
+        if device is not None and device.touches:
+            parts = [(find(id_), state) for id_, state in touched(device, facts.change, find).items()]
         for _ in range(_MOST_MOMENTS):
-            moments = [rights.opens(replace(later, device=each, change=change)) for each, change in touched]
+            moments = [rights.opens(replace(later, device=each, change=change)) for each, change in parts]
             later.now = min((at for at in moments if at is not None), default=math.inf)
             if later.now == math.inf:
                 return None
@@ -177,6 +180,6 @@ class Authorizer:
         return None
 
 
-def _needs(order: Order, device: Device) -> Privilege:
-    """Return the stronger of what an order and a device need."""
-    return Privilege.ACCESS if order.needs is Privilege.CONTROL and device.guards else order.needs
+def _needs(order: Order, device: Device, *, blind: bool = False) -> Privilege:
+    """Return the stronger of what an order and a device need; `blind` is a device that touches what is not known."""
+    return Privilege.ACCESS if order.needs is Privilege.CONTROL and (device.guards or blind) else order.needs

@@ -3,6 +3,7 @@
 import difflib
 import ipaddress
 import os
+import re
 import tomllib
 import zoneinfo
 from pathlib import Path
@@ -125,6 +126,10 @@ NOT_YET = frozenset({"workers", "store", "proxy", "metrics", "limits.rpc_message
 _CHOICES = {"limits.bad_order": ("refuse", "close", "ban"), "crypto.profile": ("compat", "strict")}
 
 
+#: A password in a URL.
+_SECRET = re.compile(r"(://[^:/@\s\"]*):[^@/\s\"]*@")
+
+
 def load(site: Path) -> Config:
     """Return the configuration of a site; raises SiteError with one line for the first thing that is wrong."""
     path = site / "sshhome.toml"
@@ -232,7 +237,8 @@ def show(config: Config) -> str:
         if isinstance(value, msgspec.Struct):
             lines += [f"{key}.{name} = {_plain(getattr(value, name))}" for name in value.__struct_fields__]
         else:
-            lines.append(f"{key} = {_plain(value)}")
+            plain = _SECRET.sub(r"\1:***@", _plain(value))
+            lines.append(f"{key} = {plain}")
     return "\n".join(lines)
 
 

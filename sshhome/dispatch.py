@@ -23,9 +23,10 @@ from sshhome.bind import Call, calls_of, check_common, masked, split_common, tex
 from sshhome.clock import Clock
 from sshhome.condition import Facts, Unmet
 from sshhome.config import Limits
-from sshhome.device import Device, State
+from sshhome.device import Device, State, reached
 from sshhome.errors import BadArguments, Denied, Internal, SlowDown, SshhomeError, Unavailable, UnknownOrder
 from sshhome.execution import COMES_BACK, Execution, Ready, TimeFor, function, unbroken
+from sshhome.grant import Privilege
 from sshhome.house import House
 from sshhome.journal import Journal
 from sshhome.limits import Rate
@@ -91,6 +92,7 @@ class Dispatch:
         self.execution = Execution(house, uses, journal, audit, clock)
         self.authorizer.names = {
             "users": lambda: [Suggestion(name) for name in users.names()],
+            "backends": lambda: [Suggestion(name, link.says) for name, link in house.links.items()],
             "bans": lambda: [Suggestion(ban.source, ban.rule) for ban in bans.in_force()],
             "sessions": lambda: [Suggestion(str(s.number), f"{s.login.user}, {s.channel}") for s in sessions],
         }
@@ -365,12 +367,21 @@ class Dispatch:
             clock=self.clock,
             timezone=self.timezone,
             house_name=self.house_name,
+            house=self.house,
+            sight=lambda: self._sight(session),
             scope=scope,
             orders=lambda: self.allowed(standing, session),
             explain=lambda line, who, at: self.explain(session, line, who, at),
             cut=self.cut,
             audit=self.audit.write,
         )
+
+    def _sight(self, session: Session) -> Callable[[Device], bool]:
+        """Return what tells whether whoever is in a session may know of a device at this moment."""
+        standing = session.standing()
+        if isinstance(standing, str):
+            return lambda _: False
+        return standing.rights.able(Privilege.READ, self.authorizer.facts(standing, session))
 
     async def explain(self, session: Session, line: str, standing: Standing, at: float) -> Verdict:
         """Return whether somebody may give an order, as it would be decided now or at another time; runs nothing.
@@ -461,11 +472,13 @@ def _dry_run(ready: Ready, line: str) -> Outcome:
     left_out = list(ready.left_out)
     index = ready.context.scope.index
     for call in (*ready.permitted, *(call for call, _ in ready.asked)):
-        plans = {call.device.id: call.change or {}} if call.device is not None and call.change is not None else {}
-        # Of a scene it is told what becomes of each thing that it touches.
-        for device_id, change in (call.device.members if call.device and call.device.members else plans).items():
+        plans: Mapping[str, State] = {}
+        if call.device is not None and call.change is not None:
+            # Of a scene it is told what becomes of each thing that it touches.
+            plans = reached(call.device, call.change, index.get)
+        for device_id, change in plans.items():
             if (device := index.get(device_id)) is not None:
-                label = call.label if device_id in plans else index.short(device, lambda _: True)
+                label = call.label if device == call.device else index.short(device, lambda _: True)
                 if device.available:
                     answers.append(Answer(_plan(line, device, change), call.args, label))
                 else:

@@ -2,6 +2,7 @@
 
     SshhomeError
     ├── BadArguments   64  bad_arguments
+    │   └── Refused    64  refused
     ├── Unavailable    69  unavailable
     ├── Internal       70  internal
     ├── SlowDown       75  slow_down
@@ -41,6 +42,12 @@ class BadArguments(SshhomeError):
 
     status = 64
     code = "bad_arguments"
+
+
+class Refused(BadArguments):
+    """The device, or who carries orders to it, will not do this; the message is in their own words."""
+
+    code = "refused"
 
 
 class Unavailable(SshhomeError):

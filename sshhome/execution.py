@@ -11,7 +11,7 @@ import msgspec
 from sshhome.audit import Audit
 from sshhome.bind import Call, written
 from sshhome.clock import Clock
-from sshhome.device import Device, State
+from sshhome.device import Device, State, reached
 from sshhome.errors import BadArguments, Internal, NotConfirmed, SiteError, SshhomeError, TimedOut, Unavailable
 from sshhome.grant import Grant
 from sshhome.house import House
@@ -82,18 +82,21 @@ class Execution:
         """Return each device that a call would reach, with what becomes of it."""
         if call.device is None or call.change is None:
             return ()
-        found = []
-        for device_id, change in (call.device.members or {call.device.id: call.change}).items():
-            device = self._house.devices.get(device_id)
-            if device is not None and device.available:
-                found.append((device, change))
-        return found
+        devices = self._house.devices
+        ends = reached(call.device, call.change, devices.get)
+        return [(devices[id_], state) for id_, state in ends.items() if id_ in devices and devices[id_].available]
+
+    def _devices(self, calls: Iterable[Call]) -> frozenset[str]:
+        """Return the devices that calls may reach."""
+        find = self._house.devices.get
+        made = [(call.device, call.change or {}) for call in calls if call.device is not None]
+        return frozenset(id_ for device, change in made for id_ in reached(device, change, find))
 
     async def carry_out(self, ready: Ready, trace: Trace, seconds: float) -> Outcome:
         """Make the calls, within the time that an order has, and keep how it was before."""
         user, undoing = ready.context.user.login, ready.context.undoing
         change = self._begin(ready, trace)
-        reached: Collection[str] = ()
+        sent_to: Collection[str] = ()
         unused: Sequence[Grant] = ()
         try:
             await self._uses.take(user, ready.used)
@@ -101,24 +104,26 @@ class Execution:
             if change is not None:
                 await self._journal.secure(change)
             # From here on something may have been sent, however this ends.
-            reached, unused = _devices(ready.permitted), ()
+            sent_to, unused = self._devices(ready.permitted), ()
             async with TimeFor(ready.order, seconds):
                 ended = await self._call_all(ready, trace)
             sent = [call for call, end in ended if not isinstance(end, Unavailable | BadArguments)]
-            reached, unused = _devices(sent), () if sent else ready.used
+            sent_to, unused = self._devices(sent), () if sent else ready.used
         except SiteError as error:
             raise trace.failed(error) from None
         finally:
             self._uses.give_back(user, unused)
             if undoing is not None:
-                self._journal.undone(undoing, reached)
+                self._journal.undone(undoing, sent_to)
             elif change is not None:
-                self._journal.made(change, reached)
+                self._journal.made(change, sent_to)
         failed = [(call.label, end) for call, end in ended if isinstance(end, SshhomeError)]
         if failed and not ready.several:
             raise failed[0][1]
         answers = [
-            msgspec.structs.replace(end, back=_back(change, call)) for call, end in ended if isinstance(end, Answer)
+            msgspec.structs.replace(end, back=self._back(change, call))
+            for call, end in ended
+            if isinstance(end, Answer)
         ]
         return Outcome(answers=answers, several=ready.several, left_out=[*ready.left_out, *failed])
 
@@ -153,17 +158,18 @@ class Execution:
 
     async def _ending(self, ready: Ready, trace: Trace, call: Call, *, wait: bool) -> Answer | SshhomeError:
         try:
-            return await self._call(ready, call, wait=wait)
+            return await self._call(ready, trace, call, wait=wait)
         except SshhomeError as error:
             return error
         except Exception as error:  # noqa: BLE001 (a bug with one device costs that device alone)
             return trace.failed(error)
 
-    async def _call(self, ready: Ready, call: Call, *, wait: bool) -> Answer:
+    async def _call(self, ready: Ready, trace: Trace, call: Call, *, wait: bool) -> Answer:
+        by = f"{ready.context.user.login}: {written(ready.order, trace.args)}"
         if call.device is None or call.change is None:
             return Answer(await unbroken(function(ready.order, ready.context, call)), call.args, call.label)
         try:
-            device = await unbroken(self._house.change(call.device.id, call.change, wait=wait))
+            device = await unbroken(self._house.change(call.device.id, call.change, by=by, wait=wait))
             return Answer(device, call.args, call.label)
         except NotConfirmed as error:
             # Said with the short name the person used.
@@ -188,6 +194,13 @@ class Execution:
                     # Such as a lock of which nobody knows whether it is locked.
                     raise BadArguments(f"{device.id} could not be brought back to how it is now")
         return within
+
+    def _back(self, change: Change | None, call: Call) -> str:
+        """Return how what a call changed comes back by itself, for people; or nothing."""
+        if change is None or change.due is None or change.back.keys().isdisjoint(self._devices([call])):
+            return ""
+        unless = " unless you say 'confirm'" if change.confirm else ""
+        return f"comes back in {span(change.due - change.at)}{unless}"
 
     def look_after(self) -> None:
         """Bring back what is due, and have kept what is new; called every now and then."""
@@ -256,7 +269,7 @@ class Execution:
         state = device.settable(change.back[device_id])
         try:
             if state:
-                await self._house.change(device_id, state)
+                await self._house.change(device_id, state, by=f"{change.user}: {change.order}")
         except SshhomeError as error:
             return error
         except Exception as error:  # noqa: BLE001 (a bug with one device costs that device alone)
@@ -265,21 +278,6 @@ class Execution:
 
     def _returned(self, number: int, _: asyncio.Task[None]) -> None:
         del self._returning[number]
-
-
-def _back(change: Change | None, call: Call) -> str:
-    """Return how what a call changed comes back by itself, for people; or nothing."""
-    if change is None or change.due is None or change.back.keys().isdisjoint(_devices([call])):
-        return ""
-    unless = " unless you say 'confirm'" if change.confirm else ""
-    return f"comes back in {span(change.due - change.at)}{unless}"
-
-
-def _devices(calls: Iterable[Call]) -> frozenset[str]:
-    """Return the devices that calls may reach."""
-    return frozenset(
-        id_ for call in calls if call.device is not None for id_ in call.device.members or (call.device.id,)
-    )
 
 
 def function(order: Order, context: Context, call: Call) -> Awaitable[Any]:

@@ -18,16 +18,19 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Protocol, TypeVar, get_type_hints
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from sshhome.backend import Link
 from sshhome.ban import Bans
 from sshhome.clock import Clock
-from sshhome.device import State
+from sshhome.device import Device, State
 from sshhome.grant import Privilege
+from sshhome.house import Event, Told
 from sshhome.journal import Journal
+from sshhome.naming import Naming
 from sshhome.param import Devices, ParamType, Scope, type_of
 from sshhome.session import Session, Sessions, Standing
 from sshhome.store import Change as KeptChange
@@ -38,6 +41,34 @@ from sshhome.when import dated
 
 _Function = Callable[..., Awaitable[Any]]
 F = TypeVar("F", bound=_Function)
+
+
+class Inventory(Protocol):
+    """The house as those see it who run it: what its backends tell of, and what that is called.
+
+    Nothing of this changes a device: an order returns a change, and dispatch makes it.
+    """
+
+    naming: Naming
+
+    @property
+    def links(self) -> Mapping[str, Link]:
+        """How it is with each backend, by name."""
+
+    def watch(self, watcher: Callable[[Event], None]) -> Callable[[], None]:
+        """Call `watcher` with everything that is heard of devices; returns what ends it."""
+
+    def told(self) -> Sequence[Told]:
+        """Return what all backends tell of, shown or not."""
+
+    def renamed(self, id_: str) -> None:
+        """Take over what was kept of a device."""
+
+    async def test(self, name: str) -> str:
+        """Connect to what a backend speaks to once more, and return what is there; raises SiteError."""
+
+    async def reload(self, name: str) -> None:
+        """Close a backend and open it afresh; raises SiteError."""
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -262,6 +293,7 @@ class Context:
 
     `address` is where people find the house, HOST:PORT; `explain` tells whether somebody may give a line, now or at
     another time; `cut` ends sessions, with all that runs in them; an order that brings a change back sets `undoing`.
+    `sight` returns what tells of a device, also one that the house does not show, whether the giver may know of it now.
     """
 
     standing: Standing
@@ -277,6 +309,8 @@ class Context:
     clock: Clock
     timezone: ZoneInfo
     house_name: str
+    house: Inventory
+    sight: Callable[[], Callable[[Device], bool]]
     scope: Scope
     orders: Callable[[], Sequence[Order]]
     explain: Callable[[str, Standing, float], Awaitable[Verdict]]

@@ -1,6 +1,6 @@
 """How an order ended: what it answered, what it left out and why, or what it would have done."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -59,6 +59,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
             return 0
         statuses = {error.status for _, error in self.left_out}
         return next((status for status in _WORST if status in statuses), max(statuses))
+
+    @property
+    def stream(self) -> AsyncGenerator[Any, None] | None:
+        """What goes on answering until whoever asked has enough, for an order that does."""
+        values = [answer.value for answer in self.answers]
+        return values[0] if values and isinstance(values[0], AsyncGenerator) else None
 
     @property
     def event(self) -> str:

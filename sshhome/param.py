@@ -12,6 +12,7 @@ import msgspec
 from sshhome import quantity
 from sshhome.device import ATTRIBUTES, Device, Scalar, State
 from sshhome.errors import BadArguments
+from sshhome.naming import slug
 from sshhome.target import Fits, Index, Match
 
 
@@ -61,6 +62,10 @@ class ParamType:
     def suggest(self, scope: Scope) -> Iterable[Suggestion]:  # noqa: ARG002 (for those that override it)
         """Yield what may be typed."""
         return ()
+
+
+def _any(_: Device) -> bool:
+    return True
 
 
 #: Default of a device param: the one device that fits.
@@ -150,10 +155,11 @@ class Choice(ParamType):
 class Named(ParamType):
     """A name that the scope knows under a heading, such as a user or a banned source; any word is accepted."""
 
-    def __init__(self, heading: str, metavar: str) -> None:
-        """Complete from `scope.names[heading]`."""
+    def __init__(self, heading: str, metavar: str, *, rest: bool = False) -> None:
+        """Complete from `scope.names[heading]`; with `rest` a name may have several words."""
         self.heading = heading
         self.metavar = metavar
+        self.rest = rest
 
     def parse(self, text: str, scope: Scope) -> str:  # noqa: ARG002
         """Return the text as it is; the order itself says when there is no such thing."""
@@ -164,30 +170,76 @@ class Named(ParamType):
         return scope.names.get(self.heading, tuple)()
 
 
+class OneDevice(ParamType):
+    """One device by any of its names, for an order that is about what it is called and not about operating it."""
+
+    metavar = "DEVICE"
+
+    def parse(self, text: str, scope: Scope) -> Device:
+        """Return the device."""
+        match = scope.index.find(text, _any, "a device")
+        if match.several:
+            raise BadArguments(f"'{text[:80]}' may be several; name one device")
+        return match.devices[0]
+
+    def suggest(self, scope: Scope) -> Iterable[Suggestion]:
+        """Yield the devices by their shortest name."""
+        return (Suggestion(scope.index.short(device, _any), device.name) for device in scope.index)
+
+
+class Room(ParamType):
+    """A room, known or new, as its name is part of an id."""
+
+    metavar = "ROOM"
+
+    def parse(self, text: str, scope: Scope) -> str:  # noqa: ARG002
+        """Return the room: `Living room` is `living_room`; a single `-` stays as it is."""
+        room = text if text == "-" else slug(text)
+        if not room:
+            raise BadArguments(f"'{text[:80]}' is no name of a room", "a room is such as living_room")
+        return room
+
+    def suggest(self, scope: Scope) -> Iterable[Suggestion]:
+        """Yield the rooms there are."""
+        return (Suggestion(room) for room in scope.index.rooms)
+
+
 class Devices(ParamType):
     """A TARGET. With `each`, the order runs once for every device it means; else it gets them all at once."""
 
     metavar = "TARGET"
 
-    def __init__(self, fits: Fits, fitting: str, *, each: bool = True) -> None:
-        """Take devices that fit; `fitting` ends the sentence "lock.front_door is not …"."""
+    def __init__(self, fits: Fits, fitting: str, *, each: bool = True, swept: Fits = _any) -> None:
+        """Take devices that fit; `fitting` ends the sentence "lock.front_door is not …".
+
+        One that is not to be `swept` up by a room, a glob or `all` is meant by its own name alone, and only where
+        nothing else has that name.
+        """
         self.fits = fits
         self.fitting = fitting
         self.each = each
+        self._first: Fits = lambda device: fits(device) and swept(device)
 
     def parse(self, text: str, scope: Scope) -> Match:
         """Return the devices named."""
-        return scope.index.find(text, self.fits, self.fitting, room_first=not self.each)
+        try:
+            return scope.index.find(text, self._first, self.fitting, room_first=not self.each)
+        except BadArguments:
+            match = scope.index.find(text, self.fits, self.fitting, room_first=not self.each)
+            if match.several:
+                raise
+            return match
 
     def suggest(self, scope: Scope) -> Iterable[Suggestion]:
         """Yield the devices that fit by their shortest name, then the rooms that hold one, then `all`."""
         fit = [device for device in scope.index if self.fits(device) and scope.permits(device)]
         for device in fit:
             yield Suggestion(scope.index.short(device, self.fits), device.name)
+        swept = list(filter(self._first, fit))
         for room in scope.index.rooms:
-            if any(device.room == room for device in fit):
+            if any(device.room == room for device in swept):
                 yield Suggestion(f"@{room}", "room")
-        if fit:
+        if swept:
             yield Suggestion("all", f"all that is {self.fitting}")
 
 
@@ -347,17 +399,20 @@ def _kind(kind: str) -> Fits:
     return lambda device: device.kind == kind
 
 
-# The vocabulary of annotations. A siren is never swept up in `on all`: it guards, so it does not count as switchable.
-Switchable = Annotated[Device, Devices(lambda d: d.can_set("on") and not d.guards, "switchable")]
+# The vocabulary of annotations. A siren is switched by its own name, and never swept up in `on all`: it guards. Nor
+# does anybody want to press every button of a room.
+Switchable = Annotated[Device, Devices(_sets("on"), "switchable", swept=lambda device: not device.guards)]
 Dimmable = Annotated[Device, Devices(_sets("brightness"), "dimmable")]
 Colorable = Annotated[Device, Devices(_sets("hue", "color_temperature"), "a lamp with colour")]
 Openable = Annotated[Device, Devices(_sets("position"), "something that opens")]
 Lock = Annotated[Device, Devices(_kind("lock"), "a lock")]
 Alarm = Annotated[Device, Devices(_kind("alarm_control_panel"), "an alarm")]
-Scene = Annotated[Device, Devices(_kind("scene"), "a scene")]
+Scene = Annotated[Device, Devices(_sets("activated"), "a scene, a script or a button", swept=_kind("scene"))]
 Settable = Annotated[Device, Attributed(settable=True, each=True)]
 Readable = Annotated[Match, Attributed(settable=False, each=False)]
-Anything = Annotated[Match, Devices(lambda _: True, "a device", each=False)]
+Anything = Annotated[Match, Devices(_any, "a device", each=False)]
+Called = Annotated[Device, OneDevice()]
+RoomName = Annotated[str, Room()]
 Brightness = Annotated[int, Of("brightness")]
 Position = Annotated[int, Of("position")]
 NewState = Annotated[State, Change()]
@@ -366,6 +421,7 @@ HowMany = Annotated[int, Count()]
 Line = Annotated[str, Text("TEXT", rest=True)]
 UserName = Annotated[str, Named("users", "USER")]
 SourceName = Annotated[str, Named("bans", "SOURCE")]
+BackendName = Annotated[str, Named("backends", "BACKEND", rest=True)]
 Seconds = Annotated[float, Duration()]
 SessionName = Annotated[str, Named("sessions", "SESSION|USER")]
 GivenOrder = Annotated[str, OtherOrder("ORDER", rest=True)]

@@ -56,6 +56,22 @@ class LoginRecord(msgspec.Struct, frozen=True):
     failed: int = 0
 
 
+class DeviceRecord(msgspec.Struct, frozen=True):
+    """What the house calls what a backend knows by its identity, and what its owner made of it.
+
+    An empty name and a room of None are those that the backend tells.
+    """
+
+    backend: str
+    identity: str
+    id: str
+    name: str = ""
+    room: str | None = None
+    aliases: tuple[str, ...] = ()
+    hidden: bool = False
+    guarded: bool = False
+
+
 class Store(Protocol):
     """What is remembered; changes are queued and kept in order, reads see every change made before them.
 
@@ -77,6 +93,9 @@ class Store(Protocol):
     async def logins(self, user: str) -> Sequence[LoginRecord]:
         """Return the last ten logins of a user, newest first."""
 
+    async def devices(self) -> Sequence[DeviceRecord]:
+        """Return what is kept of each device, the oldest first."""
+
     async def changed_elsewhere(self) -> bool:
         """Return whether another process has changed anything since the last time this was asked; cheap."""
 
@@ -97,6 +116,9 @@ class Store(Protocol):
 
     def remove_change(self, number: int) -> None:
         """Forget what an order changed."""
+
+    def put_device(self, record: DeviceRecord) -> None:
+        """Keep what a device is called, in place of what was kept of the same identity."""
 
     def put_use(self, user: str, grant: str, used: int) -> None:
         """Keep how often a user has used a grant."""

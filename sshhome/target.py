@@ -131,6 +131,7 @@ def _names(device: Device) -> Iterable[str]:
     yield device.id
     yield device.slug
     yield device.name.lower().replace(" ", "_").replace("-", "_")
+    yield from device.aliases
     if device.room:
         words = (device.slug, device.kind, device.device_class, *_NOUNS.get(device.kind, ()))
         yield from (f"{device.room}.{word}" for word in words if word)

@@ -1,7 +1,7 @@
 """Who may give which order on what, here and now: which privilege it needs, what a scene touches, and what is seen."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -14,11 +14,14 @@ from sshhome.condition import Facts
 from sshhome.device import Device, State
 from sshhome.grant import Grant, Privilege
 from sshhome.house import House
+from sshhome.naming import Naming
 from sshhome.order import REGISTRY, Judgement, Order
 from sshhome.param import Devices
 from sshhome.policy import Policy, Rights
 from sshhome.session import Session, Standing
+from sshhome.store import Store
 from sshhome.uses import Uses
+from tests.client import report
 from tests.conftest import NOON, FixedClock
 from tests.test_dispatch import Build, Road
 from tests.test_dispatch import build as build  # noqa: PLC0414 (a fixture, used by its name)
@@ -32,7 +35,7 @@ CHANGING = [order for order in REGISTRY if order.changes]
 
 def house_of(*devices: Device) -> House:
     """Return a house that has these devices in place of its own."""
-    house = House()
+    house = House(Naming(cast("Store", None)))
     house.devices = {**HOUSE, **{device.id: device for device in devices}}
     return house
 
@@ -230,11 +233,12 @@ async def test_sight_follows_time_place_and_house(road: Road, clock: FixedClock)
     assert {user: rooms(road, user) for user in expected} == expected
     assert rooms(road, "here", source="10.1.2.3") == both
     assert rooms(road, "here") == study
-    report, alarm = road.dispatch.house.reporter("simulated"), road.dispatch.house.devices["alarm_control_panel.house"]
+    house = road.dispatch.house
+    alarm = house.devices["alarm_control_panel.house"]
     for armed, seen in (("away", study), (None, study), ("disarmed", both)):
-        report(alarm.with_state({"armed": armed}))
+        report(house, alarm.with_state({"armed": armed}))
         assert rooms(road, "calm") == seen
-    report(alarm.with_state({}, available=False))
+    report(house, alarm.with_state({}, available=False))
     assert rooms(road, "calm") == study
     clock.advance(3600)
     expected |= {"day": study, "night": study, "guest": study, "calm": study}
@@ -247,10 +251,10 @@ async def test_a_view_is_kept_while_nothing_changes(road: Road, clock: FixedCloc
     """Who sees what is worked out once, until it may be otherwise: not for each order, nor for what binds acting."""
     views = {user: road.scope(user).index for user in ("plain", "day", "admin")}
     clock.advance(1800)
-    report = road.dispatch.house.reporter("simulated")
-    report(road.dispatch.house.devices["light.kids"].with_state({"on": True}))
+    house = road.dispatch.house
+    report(house, house.devices["light.kids"].with_state({"on": True}))
     assert all(road.scope(user).index is view for user, view in views.items())
-    report(msgspec.structs.replace(road.dispatch.house.devices["light.kids"], name="Other"))
+    report(house, msgspec.structs.replace(house.devices["light.kids"], name="Other"))
     assert all(road.scope(user).index is not view for user, view in views.items())
 
 

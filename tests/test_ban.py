@@ -15,7 +15,7 @@ from sshhome.ban import LONGEST_BY_HAND, Bans
 from sshhome.config import BanRules, Duration
 from sshhome.errors import BadArguments, SiteError
 from sshhome.penalty import Penalty
-from sshhome.store import BanRecord, Change, Failure, LoginRecord
+from sshhome.store import BanRecord, Change, DeviceRecord, Failure, LoginRecord
 from sshhome.stores.sqlite import SqliteStore
 from tests.conftest import NOON, FixedClock, NoChance
 
@@ -386,6 +386,13 @@ class Forgetful:
 
     def remove_change(self, number: int) -> None:
         """Forget it."""
+
+    async def devices(self) -> Sequence[DeviceRecord]:
+        """Return none."""
+        return ()
+
+    def put_device(self, record: DeviceRecord) -> None:
+        """Keep nothing."""
 
     def put_use(self, user: str, grant: str, used: int) -> None:
         """Forget it."""

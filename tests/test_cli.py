@@ -159,7 +159,7 @@ async def test_check_shows_what_holds(operator: Operator, site: app.Site) -> Non
 
 async def test_check_tells_everything_that_is_wrong(operator: Operator, site: app.Site) -> None:
     """Mistakes in several files are told at once, one line each, naming the file."""
-    (site.path / "sshhome.toml").write_text('[[backend]]\nkind = "mqtt"\n[[backend]]\nkind = "zigbee"\n')
+    (site.path / "sshhome.toml").write_text('[[backend]]\nkind = "hue"\n[[backend]]\nkind = "zigbee"\n')
     (site.path / "authorized_users" / "guest.toml").write_text("role = ['guest']\n")
     (site.path / "authorized_users" / "kid.toml").write_bytes(b"name = '\xff'\n")
     for name in ("one", "two"):
@@ -173,9 +173,35 @@ async def test_check_tells_everything_that_is_wrong(operator: Operator, site: ap
         "error: authorized_users/kid.toml: not UTF-8",
         "error: host_keys/one: Invalid private key",
         "error: host_keys/two: Invalid private key",
-        "error: sshhome.toml: backend: no kind 'mqtt'; there is simulated",
-        "error: sshhome.toml: backend: no kind 'zigbee'; there is simulated",
+        "error: sshhome.toml: backend: no kind 'hue'; there is simulated, mqtt, home_assistant",
+        "error: sshhome.toml: backend: no kind 'zigbee'; there is simulated, mqtt, home_assistant",
     ]
+
+
+async def test_check_connects_every_backend(operator: Operator, site: app.Site) -> None:
+    """`check --connect` tries every backend too, a line each; one that does not answer is told, and the rest tried."""
+    config = site.path / "sshhome.toml"
+    config.write_text('[[backend]]\nkind = "simulated"\n[[backend]]\nkind = "simulated"\n')
+    answer = await operator.types("check", "--connect", site=site.path)
+    assert (answer.status, answer.err) == (0, "")
+    told = [line for line in answer.out.splitlines() if line.startswith("backend ") and "=" not in line]
+    assert [re.sub(r"\d+ ", "N ", line.split(": ")[1]) for line in told] == ["N simulated devices"] * 2
+    assert [line.split(": ")[0] for line in told] == ["backend simulated", "backend simulated 2"]
+    config.write_text('[[backend]]\nkind = "mqtt"\nurl = "mqtt://127.0.0.1:1"\n[[backend]]\nkind = "simulated"\n')
+    answer = await operator.types("check", "--connect", site=site.path)
+    assert answer.status == WRONG_SITE
+    (line,) = lines(answer)
+    assert line.startswith("error: backend mqtt: ")
+    assert "simulated devices" in answer.out
+
+
+async def test_backends_have_names_of_their_own(operator: Operator, site: app.Site) -> None:
+    """Two backends of one name are an error, and so `check` tells it."""
+    named = '[[backend]]\nkind = "simulated"\nname = "x"\n'
+    (site.path / "sshhome.toml").write_text(named * 2)
+    answer = await operator.types("check", site=site.path)
+    assert answer.status == WRONG_SITE
+    assert lines(answer) == ["error: sshhome.toml: backend: two are named 'x'"]
 
 
 async def test_first_serve_takes_the_own_keys(operator: Operator, tmp_path: Path) -> None:
@@ -295,7 +321,7 @@ def junk(site: Path) -> None:
         pytest.param(toml("listen = []"), r"sshhome\.toml: .*listen.*", id="nowhere-to-listen"),
         pytest.param(toml('"lis\\nten\\u001b[2J" = 1'), r"sshhome\.toml: unknown key .+", id="control-characters"),
         pytest.param(toml("[roles.maid]\ngrants = ['clean']"), r"sshhome\.toml: role maid: 'clean' .+", id="grant"),
-        pytest.param(toml("[[backend]]\nkind = 'mqtt'"), r"sshhome\.toml: backend: no kind 'mqtt'.*", id="backend"),
+        pytest.param(toml("[[backend]]\nkind = 'zigbee'"), r"sshhome\.toml: backend: no kind 'zigbee'.*", id="backend"),
         pytest.param(
             toml("[[backend]]\nkind = 'simulated'\noffline = ['light.moon']"),
             r"sshhome\.toml: backend simulated: offline .+",
@@ -341,7 +367,7 @@ async def test_unusable_state(operator: Operator, site: app.Site, spoil: Break) 
     assert re.search(r"state|audit\.jsonl|\.db", line)
 
 
-@pytest.mark.parametrize(("name", "known"), [("sshhome.db", 3), ("simulated.db", 1)])
+@pytest.mark.parametrize(("name", "known"), [("sshhome.db", 4), ("simulated.db", 1)])
 async def test_newer_database(operator: Operator, site: app.Site, name: str, known: int) -> None:
     """A database of a newer sshhome is refused in one line and left as it is, byte for byte."""
     path = site.path / "state" / name

@@ -319,3 +319,11 @@ def test_any_text_is_a_configuration_or_a_site_error(text: str) -> None:
     except SiteError:
         return
     assert show(config).count(" = ") >= len(DEFAULTS.splitlines())
+
+
+def test_a_password_in_a_url_is_not_shown() -> None:
+    """What `check` prints of a backend tells where it is and as whom, and no password."""
+    table = {"kind": "mqtt", "url": "mqtt://house:s3cret:x@127.0.0.1:1883"}
+    told = show(Config(backend=(table,)))
+    assert "mqtt://house:***@127.0.0.1:1883" in told
+    assert "s3cret" not in told

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sshhome.device import ATTRIBUTES, Attribute, Device, Scalar, State
+from sshhome.device import ATTRIBUTES, Attribute, Device, Scalar, State, reached, touched
 from sshhome.errors import BadArguments
 
 WARM = msgspec.structs.replace(ATTRIBUTES["color_temperature"], low=2200)
+EFFECT = msgspec.structs.replace(ATTRIBUTES["effect"], options=("none", "Color Loop"))
 OUTDOOR = msgspec.structs.replace(ATTRIBUTES["target_temperature"], low=-20, high=30)
 
 
@@ -39,6 +40,11 @@ def device(device_id: str, *attributes: str, device_class: str = "", **state: Sc
         (WARM, "400mired", 2500),
         (ATTRIBUTES["mode"], " Heat ", "heat"),
         (OUTDOOR, "-5", -5),
+        (ATTRIBUTES["text"], " As it is ", " As it is "),
+        (ATTRIBUTES["text"], "", ""),
+        (EFFECT, "COLOR LOOP", "Color Loop"),
+        (EFFECT, "none", "none"),
+        (ATTRIBUTES["value"], "-1.5", -1.5),
     ],
 )
 def test_values(attribute: Attribute, text: str, value: Scalar) -> None:
@@ -94,6 +100,8 @@ def test_step_in_mired_is_no_leap() -> None:
         ("color_temperature", "1999"),
         ("mode", "cool"),
         ("armed", ""),
+        ("text", "x" * 256),
+        ("status", "x"),
         ("activated", "0"),
         ("activated", "now"),
     ],
@@ -114,6 +122,9 @@ def test_parsed_values_are_within_bounds(name: str, text: str) -> None:
         return
     if attribute.options:
         assert value in attribute.options
+    elif attribute.type is str:
+        assert isinstance(value, str)
+        assert attribute.low <= len(value) <= attribute.high
     else:
         assert isinstance(value, bool if attribute.type is bool else int | float)
         assert isinstance(value, bool) or attribute.low <= value <= attribute.high
@@ -177,6 +188,16 @@ def test_primary_attribute(attributes: tuple[str, ...], primary: str | None) -> 
         ({"position": 10, "moving": None}, {"position": 100}, False),
         ({"position": 10, "moving": None}, {"moving": None}, True),
         ({"activated": "b"}, {"activated": "a"}, False),
+        ({"locked": None, "moving": "locking"}, {"locked": True}, True),
+        ({"locked": True, "moving": "unlocking"}, {"locked": False}, True),
+        ({"locked": False, "moving": "unlocking"}, {"locked": True}, False),
+        ({"locked": None, "moving": None}, {"locked": True}, False),
+        ({"armed": None, "phase": "arming"}, {"armed": "away"}, True),
+        ({"armed": None, "phase": "arming"}, {"armed": "disarmed"}, False),
+        ({"armed": "away", "phase": "disarming"}, {"armed": "disarmed"}, True),
+        ({"armed": None, "phase": "triggered"}, {"armed": "away"}, False),
+        ({"text": "Milk"}, {"text": "milk"}, False),
+        ({"volume": 30, "playback": "paused"}, {"volume": 30, "playback": "playing"}, False),
     ],
 )
 def test_echo(now: dict[str, Scalar], change: State, echoed: bool) -> None:  # noqa: FBT001 (a column)
@@ -209,7 +230,7 @@ def test_change_makes_a_new_device() -> None:
             ("target_temperature", 21.46, "21.5 °C"),
             ("mode", "heat", "heat"),
         ),
-        *(("power", None, "unknown"), ("hue", 32, "32 °")),
+        *(("power", None, "unknown"), ("hue", 32, "32 °"), ("energy", 1234567.89, "1234567.9 kWh"), ("text", "a", "a")),
     ],
 )
 def test_shown_values(name: str, value: Scalar, shown: str) -> None:
@@ -322,3 +343,88 @@ def test_what_brings_anything_back(thing: Device, now: State, change: State, bef
 def test_what_may_be_set() -> None:
     """Of a state that is to be set, what a device cannot set is left out."""
     assert FAN.settable({"on": True, "speed": 30, "hue": 10, "battery": 9}) == {"on": True, "speed": 30}
+
+
+# -- what touches other things ----------------------------------------------------------------------------------------
+
+
+def holder(device_id: str, *group: str, **members: State) -> Device:
+    """Return a group, or a scene, of what is named; `light__a` is light.a."""
+    plain = device(device_id, "on", "brightness")
+    named = {member.replace("__", "."): state for member, state in members.items()}
+    return msgspec.structs.replace(plain, group=group, members=named)
+
+
+def lights(*devices: Device) -> dict[str, Device]:
+    """Return a house of two lamps and a switch, and of some more."""
+    plain = (device("light.a", "on", "brightness"), device("light.b", "on", "brightness"), device("switch.c", "on"))
+    return {one.id: one for one in (*plain, *devices)}
+
+
+DIMMED: State = {"on": True, "brightness": 40}
+
+
+@pytest.mark.parametrize(
+    ("thing", "others", "change", "found"),
+    [
+        (device("light.a", "on"), [], {"on": True}, {"light.a": {"on": True}}),
+        (holder("light.g", "light.a", "switch.c"), [], DIMMED,
+         {"light.g": DIMMED, "light.a": DIMMED, "switch.c": {"on": True}}),
+        # What a change makes of a member that can take nothing of it, nobody knows.
+        (holder("light.g", "switch.c"), [], {"brightness": 4},
+         {"light.g": {"brightness": 4}, "switch.c": {"on": None}}),
+        (holder("light.g", "?x"), [], DIMMED, {"light.g": DIMMED, "?x": None}),
+        (holder("light.g", "light.g", "light.a"), [], DIMMED, {"light.g": DIMMED, "light.a": DIMMED}),
+        (holder("light.g", "light.h"), [holder("light.h", "light.g", "light.a")], DIMMED,
+         {"light.g": DIMMED, "light.h": DIMMED, "light.a": DIMMED}),
+        (holder("scene.s", light__a={"on": False}, light__b={}), [], {"activated": "now"},
+         {"scene.s": {"activated": "now"}, "light.a": {"on": False}, "light.b": {"on": None, "brightness": None}}),
+        (holder("scene.s", light__g={"on": False}), [holder("light.g", "light.a")], {"activated": "now"},
+         {"scene.s": {"activated": "now"}, "light.g": {"on": False}, "light.a": {"on": False}}),
+        # What a member cannot do is not done to it.
+        (holder("scene.s", switch__c={"on": True, "brightness": 4}), [], {"activated": "now"},
+         {"scene.s": {"activated": "now"}, "switch.c": {"on": True}}),
+        (holder("light.g", "light.a"), [], None, {"light.g": None, "light.a": None}),
+    ],
+    ids=[
+        *("lamp", "group", "other", "unknown", "itself", "circle", "scene", "scene of a group", "cannot", "no change"),
+    ],
+)  # fmt: skip
+def test_what_a_change_touches(
+    thing: Device, others: list[Device], change: State | None, found: dict[str, State | None]
+) -> None:
+    """A change touches the device itself first, then all that is in it, each once, with what becomes of it."""
+    house = lights(thing, *others)
+    told = touched(thing, change, house.get)
+    assert told == found
+    assert next(iter(told)) == thing.id
+
+
+def test_on_what_a_change_ends() -> None:
+    """A change of a scene or a group ends on what holds nothing itself; one of what is all unknown on itself."""
+    group = holder("light.g", "light.a", "light.b", "light.g", "?x")
+    scene = holder("scene.s", light__g={"on": False}, switch__c={"on": True})
+    house = lights(group, scene)
+    assert reached(group, DIMMED, house.get) == {"light.a": DIMMED, "light.b": DIMMED}
+    assert reached(scene, {"activated": "now"}, house.get) == {
+        "light.a": {"on": False},
+        "light.b": {"on": False},
+        "switch.c": {"on": True},
+    }
+    lost = holder("light.g", "?x")
+    assert reached(lost, DIMMED, lights(lost).get) == {"light.g": DIMMED}
+    assert reached(house["light.a"], DIMMED, house.get) == {"light.a": DIMMED}
+
+
+def test_deep_groups_are_walked_once() -> None:
+    """A hundred groups that all hold each other are each looked at once."""
+    names = [f"light.g{n}" for n in range(100)]
+    house = lights(*(holder(name, *names, "light.a") for name in names))
+    looked: list[str] = []
+
+    def find(id_: str) -> Device | None:
+        looked.append(id_)
+        return house.get(id_)
+
+    assert set(touched(house["light.g0"], DIMMED, find)) == {*names, "light.a"}
+    assert len(looked) == len(names)

@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sshhome.audit import Audit
+from sshhome.backend import Report
 from sshhome.backends.simulated import SimulatedBackend, family_house
 from sshhome.ban import Bans
 from sshhome.bind import COMMON_OPTIONS
@@ -30,6 +32,7 @@ from sshhome.grant import BUILT_IN_ROLES, Grant, Privilege, Roles
 from sshhome.house import House
 from sshhome.journal import Journal
 from sshhome.key import parse_key
+from sshhome.naming import Naming
 from sshhome.order import REGISTRY, Change, Changes, Context, Order, Registry, order
 from sshhome.outcome import Outcome
 from sshhome.param import Dimmable, Scope, Secret, Text
@@ -40,7 +43,7 @@ from sshhome.stores.sqlite import SqliteStore
 from sshhome.user import User, Users, write_whole
 from sshhome.uses import Uses
 from sshhome.words import Word, split
-from tests.client import PATIENCE, until
+from tests.client import PATIENCE, report, until
 from tests.conftest import NOON, FixedClock, NoChance
 
 ATTACKER = "203.0.113.9"
@@ -97,7 +100,8 @@ class Road:
     """A dispatch on a simulated house, with users and all it needs, and no SSH."""
 
     dispatch: Dispatch
-    backend: Recording
+    #: The house, as often as it was opened.
+    backends: list[Recording]
     users: Users
     path: Path
     ended: list[str] = field(default_factory=list)
@@ -105,6 +109,11 @@ class Road:
     codes: list[str] = field(default_factory=list)
     #: The users' files as they were at first, and are again after `reset`.
     texts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def backend(self) -> Recording:
+        """The house as it was opened last."""
+        return self.backends[-1]
 
     def session(self, user: str, source: str = "127.0.0.1", *, channel: str = "exec", key: str = "") -> Session:
         """Open a session; `key` are options of the key that it came with, such as `sshhome-role="viewer"`."""
@@ -140,7 +149,7 @@ class Road:
         """Let devices be so."""
         for device in devices:
             self.backend._devices[device.id] = device
-            self.dispatch.house.reporter("simulated")(device)
+            report(self.dispatch.house, device)
 
     def become(self, login: str, text: str) -> None:
         """Let a user be whom a file says, from now on and after each `reset`."""
@@ -234,14 +243,20 @@ async def open_road(
         stack.callback(audit.close)
         store = await SqliteStore.open(path / "sshhome.db")
         stack.push_async_callback(store.close)
-        house = House(PATIENCE)
-        backend = await Recording.open(options or {}, path, clock, house.reporter("simulated"))
-        stack.push_async_callback(backend.close)
-        backend.missing = missing
-        # Like the clock, this house stands still between orders: no cover goes on by itself.
-        assert backend._life is not None
-        backend._life.cancel()
-        house.add("simulated", backend)
+        house = House(Naming(store), PATIENCE)
+        stack.push_async_callback(house.close)
+        opened: list[Recording] = []
+
+        async def open_(report: Report) -> Recording:
+            backend = await Recording.open(options or {}, path, clock, report)
+            backend.missing = missing
+            # Like the clock, this house stands still between orders: no cover goes on by itself.
+            assert backend._life is not None
+            backend._life.cancel()
+            opened.append(backend)
+            return backend
+
+        await house.add("simulated", open_, partial(Recording.test, options or {"kind": "simulated"}))
         known = Users(folder, Roles(roles, zone), lambda error: audit.write("user.refused", message=error.message))
         dispatch = Dispatch(
             registry=registry,
@@ -260,7 +275,7 @@ async def open_road(
             timezone=zone,
         )
         stack.push_async_callback(dispatch.settle)
-        yield Road(dispatch, backend, known, path, texts=dict(users))
+        yield Road(dispatch, opened, known, path, texts=dict(users))
 
 
 Build = Callable[..., contextlib.AbstractAsyncContextManager[Road]]
@@ -284,6 +299,9 @@ async def road(build: Build) -> AsyncIterator[Road]:
 ARGUMENTS: Mapping[str, Sequence[str]] = {
     "activate": ["<evening>", "<goodnight>"],
     "arm": ["", "night <house>"],
+    "backend list": [""],
+    "backend reload": ["simulated"],
+    "backend test": ["simulated"],
     "ban add": ["198.51.100.7"],
     "ban explain": [ATTACKER],
     "ban lift": [ATTACKER],
@@ -291,6 +309,13 @@ ARGUMENTS: Mapping[str, Sequence[str]] = {
     "close": ["<cover.living>", "<cover.garage>"],
     "color": ["<desk> red"],
     "confirm": [""],
+    "device alias": ["desk lamp_1", "desk lamp_2 --remove"],
+    "device guard": ["desk"],
+    "device hide": ["light.porch"],
+    "device list": [""],
+    "device move": ["desk kids"],
+    "device rename": ["desk Big lamp"],
+    "device unhide": ["scene.movie"],
     "dim": ["<desk> 40"],
     "disarm": ["", "<house>"],
     "echo": ["hello"],
@@ -346,6 +371,7 @@ ARGUMENTS: Mapping[str, Sequence[str]] = {
     "who": [""],
     "who-can": ["on light.desk"],
     "whoami": [""],
+    "watch": ["", "<light.desk>"],
 }
 _TARGET = re.compile("<([^>]+)>")
 
@@ -363,18 +389,33 @@ def lines_with(needs: Privilege | None = None) -> Iterator[str]:
 
 
 def said(outcome: Outcome) -> tuple[str, str]:
-    """Return what a person reads of an outcome."""
-    return render(outcome, Look())
+    """Return what a person reads of an outcome; of one that goes on, nothing so far."""
+    return ("", "") if outcome.stream else render(outcome, Look())
 
 
 # -- who may do what --------------------------------------------------------------------------------------------------
+
+#: What the owner has made of some devices.
+_MADE: Mapping[str, Mapping[str, Any]] = {
+    "light.desk": {"name": "", "room": None, "aliases": ("lamp_2",), "guarded": False},
+    "light.porch": {"hidden": False},
+    "scene.movie": {"hidden": True},
+}
 
 
 def make_ready(road: Road, user: str) -> None:
     """See to it that there is something to be ordered, whatever has been ordered before.
 
-    A source is banned, and the user has made a change that they can undo, and one that they may confirm.
+    A source is banned, and the user has made a change that they can undo, and one that they may confirm. The desk has
+    an alias, and a scene is hidden.
     """
+    house = road.dispatch.house
+    for device_id, made in _MADE.items():
+        record = house.naming.of(device_id)
+        assert record is not None
+        if (again := msgspec.structs.replace(record, **made)) != record:
+            house.naming.keep(again)
+            house.renamed(device_id)
     road.dispatch.bans.ban(ATTACKER, "login", "5 as home", "too many failed logins")
     journal, hall = road.dispatch.journal, road.dispatch.house.devices["light.hall"].with_state({"on": True})
     road.report(hall)
@@ -433,8 +474,8 @@ async def test_every_answer_can_be_read(road: Road) -> None:
             outcome = await give_ready(road, "admin", line + options)
             out, err = said(outcome)
             assert err == ""
-            assert out.endswith("\n") or line == "exit"
-            if outcome.json:
+            assert out.endswith("\n") or line == "exit" or outcome.stream
+            if outcome.json and not outcome.stream:
                 json.loads(out)
 
 
@@ -898,14 +939,14 @@ async def test_grants_are_read_for_each_order(road: Road) -> None:
 async def test_what_is_seen_follows_the_house(road: Road) -> None:
     """A device that comes or moves is seen at the next order, by those who may see it and by no one else."""
     lamp = Device(id="light.new", name="New", room="kids", attributes={"on": ATTRIBUTES["on"]}, state={"on": False})
-    report = road.dispatch.house.reporter("simulated")
+    house = road.dispatch.house
     assert (await road.one("cleaner", "show light.new")).status == 64
-    report(lamp)
+    report(house, lamp)
     assert (await road.one("cleaner", "show light.new")).status == 64
     assert (await road.one("guest", "show light.new")).status == 0
-    report(msgspec.structs.replace(lamp, room="hall"))
+    report(house, msgspec.structs.replace(lamp, room="hall"))
     assert (await road.one("cleaner", "show light.new")).status == 0
-    report(msgspec.structs.replace(lamp, room="kids"))
+    report(house, msgspec.structs.replace(lamp, room="kids"))
     assert (await road.one("cleaner", "show light.new")).status == 64
 
 
@@ -1335,6 +1376,11 @@ async def test_names_are_an_admins_to_know(road: Road) -> None:
     session = road.session("guest")
     names = road.scope("admin").names
     offered = {heading: [suggestion.text for suggestion in names[heading]()] for heading in names}
-    assert offered == {"users": sorted(USERS), "bans": [ATTACKER], "sessions": [str(session.number)]}
+    assert offered == {
+        "users": sorted(USERS),
+        "backends": ["simulated"],
+        "bans": [ATTACKER],
+        "sessions": [str(session.number)],
+    }
     for role in set(ROLES) - {"admin"}:
         assert road.scope(role).names == {}

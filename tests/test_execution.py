@@ -530,7 +530,8 @@ async def test_a_use_is_a_use_where_something_may_have_been_sent(
             await asyncio.Event().wait()
 
     monkeypatch.setattr(road.backend, "apply", apply)
-    monkeypatch.setattr(road.dispatch.house, "confirm_within", 0.0)
+    if how == "not confirmed":
+        monkeypatch.setattr(road.dispatch.house, "confirm_within", 0.0)
     if how == "out of time":
         monkeypatch.setattr(road.dispatch, "limits", Limits(order_timeout=Duration(0.01)))
     order = asyncio.create_task(road.one("paul", "unlock front_door"))

@@ -59,7 +59,7 @@ DENIES = {
 }
 HOLDING = {**DENIES, "values": "{ brightness = '0..', position = '0..' }", "uses": "1000"}
 #: Who gives these hands out what they must hold: on no condition, unless what they hand out has the same.
-HANDING_OUT = {"pass create", "user add", "user grant", "user key", "user thaw"}
+HANDING_OUT = {"device move", "pass create", "user add", "user grant", "user key", "user thaw"}
 _CONFIRM = {"confirm": "step_up", "totp": "step_up"}
 
 

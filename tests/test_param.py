@@ -186,11 +186,63 @@ def test_what_fits(annotation: object, fitting: set[str]) -> None:
     assert {device.kind for device in HOUSE.values() if kind.fits(device)} == fitting
 
 
-def test_what_guards_is_not_switchable() -> None:
-    """A siren can be on, and is yet never swept up by what switches."""
-    siren = Device(id="siren.loud", name="Siren", attributes=HOUSE["light.hall"].attributes, state={"on": False})
-    assert siren.can_set("on")
-    assert not param_type(param.Switchable).fits(siren)
+def test_what_guards_is_switched_by_name_alone() -> None:
+    """A siren can be on, and is yet never swept up by what switches, nor meant where something else has its name."""
+    attributes = HOUSE["light.hall"].attributes
+    sirens = [Device(id=f"siren.{name}", name=name, room="hall", attributes=attributes) for name in ("loud", "hall")]
+    house = {**HOUSE, **{siren.id: siren for siren in sirens}}
+    scope, kind = Scope(Index(house, house)), param_type(param.Switchable)
+    named = {"loud": "siren.loud", "siren.hall": "siren.hall", "hall": "light.hall"}
+    assert {text: kind.parse(text, scope).devices[0].id for text in named} == named
+    for swept in ("all", "@hall", "*"):
+        assert "siren" not in {device.kind for device in kind.parse(swept, scope).devices}
+    with pytest.raises(BadArguments, match=r"nothing in 'siren\.\*' is switchable"):
+        kind.parse("siren.*", scope)
+    with pytest.raises(BadArguments, match=r"lock\.front_door is not switchable"):
+        kind.parse("lock.front_door", scope)
+
+
+def test_buttons_are_pressed_one_by_one() -> None:
+    """What has to be activated is activated by its name; a room or `all` means its scenes, and no script or button."""
+    scene = HOUSE["scene.evening"]
+    others = [msgspec.structs.replace(scene, id=id_, members={}) for id_ in ("script.evening", "button.bell")]
+    house = {**HOUSE, **{device.id: device for device in others}}
+    scope, kind = Scope(Index(house, house)), param_type(param.Scene)
+    named = {"bell": "button.bell", "script.evening": "script.evening", "evening": "scene.evening"}
+    assert {text: kind.parse(text, scope).devices[0].id for text in named} == named
+    assert {device.kind for device in kind.parse("all", scope).devices} == {"scene"}
+    assert "bell" in offered(kind, scope)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("nosuch", "no device 'nosuch'"),
+        ("@kids", "'@kids' may be several; name one device"),
+        ("all", "'all' may be several; name one device"),
+        ("light.*", "'light.*' may be several; name one device"),
+        ("bedroom", "'bedroom' is ambiguous: .*"),
+    ],
+)
+def test_one_device(text: str, told: str) -> None:
+    """An order that is about what a device is called takes one, by any of its names."""
+    kind = param_type(param.Called)
+    assert kind.parse("Reading lamp", SCOPE).id == "light.reading"
+    with pytest.raises(BadArguments, match=told):
+        kind.parse(text, SCOPE)
+
+
+@pytest.mark.parametrize(("text", "room"), [("Living room", "living_room"), ("büro", "buro"), ("-", "-"), ("@a", "a")])
+def test_rooms(text: str, room: str) -> None:
+    """A room is named as people do, and kept as its name is part of an id."""
+    assert param_type(param.RoomName).parse(text, SCOPE) == room
+
+
+@pytest.mark.parametrize("text", ["", "@", "--", "?!"])
+def test_rooms_without_a_letter(text: str) -> None:
+    """A room has a letter or a digit in its name."""
+    with pytest.raises(BadArguments):
+        param_type(param.RoomName).parse(text, SCOPE)
 
 
 @pytest.mark.parametrize(

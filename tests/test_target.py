@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -167,6 +168,16 @@ def test_the_same_without_some_devices() -> None:
     assert "kids" not in index.rooms
     assert [device.id for device in index.named("desk")] == ["light.desk"]
     assert len(list(index)) == len(HOUSE) - 4
+
+
+def test_aliases() -> None:
+    """A device answers to its aliases too, in any case; one that others answer to as well is ambiguous."""
+    desk = msgspec.structs.replace(HOUSE["light.desk"], aliases=("leselampe", "hall"))
+    index = Index(HOUSE, {**HOUSE, desk.id: desk})
+    assert index.find("Leselampe", anything, "fit").devices == (desk,)
+    assert index.short(desk, anything) == "desk"
+    with pytest.raises(BadArguments, match=r"'hall' is ambiguous: light\.hall, light\.desk"):
+        index.find("hall", switchable, "fit")
 
 
 def test_a_device_is_looked_up_as_it_is_now() -> None:

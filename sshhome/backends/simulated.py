@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import msgspec
 
-from sshhome.backend import Report
+from sshhome.backend import Link, News, Report
 from sshhome.clock import Clock
 from sshhome.database import Database
 from sshhome.device import ATTRIBUTES, COLOR, Attribute, Device, Scalar, State
@@ -203,16 +203,16 @@ class SimulatedBackend:
         """Refuse an unknown option or device; raises SiteError."""
         known = [device.id for device in family_house()]
         for option, value in options.items():
-            if option not in {"kind", "offline", "mute"}:
+            if option not in {"kind", "name", "offline", "mute"}:
                 raise SiteError(f"sshhome.toml: backend simulated: unknown key '{option}'")
-            if option != "kind" and not (isinstance(value, list) and all(item in known for item in value)):
+            if option in {"offline", "mute"} and not (isinstance(value, list) and all(item in known for item in value)):
                 raise SiteError(f"sshhome.toml: backend simulated: {option} is a list of its device ids")
 
     @classmethod
     async def open(cls, options: Mapping[str, Any], state: Path, clock: Clock, report: Report) -> Self:
         """Open or build the house; raises SiteError for an unknown option or device."""
         cls.check(options)
-        fresh = {device.id: device for device in family_house()}
+        fresh = {device.id: msgspec.structs.replace(device, identity=device.id) for device in family_house()}
         backend = cls(await Database.open(state / "simulated.db", MIGRATIONS), clock, report)
         backend._mute = frozenset(options.get("mute", ()))
         kept = await backend._database.run(
@@ -228,27 +228,42 @@ class SimulatedBackend:
         backend._life = asyncio.create_task(backend._live())
         return backend
 
+    @classmethod
+    async def test(cls, options: Mapping[str, Any]) -> str:
+        """Return what is there; raises SiteError for an unknown option or device."""
+        cls.check(options)
+        return f"{len(family_house())} simulated devices"
+
+    @property
+    def link(self) -> Link:
+        """It is always there."""
+        return Link(up=True, says="simulated here")
+
     def devices(self) -> Sequence[Device]:
         """Return every device."""
         return list(self._devices.values())
 
     async def apply(self, device: Device, change: State) -> None:
         """Change a device, and for a scene all it touches; raises Unavailable for one that is offline."""
-        if not self._devices[device.id].available:
+        own = self._devices[device.identity]
+        if not own.available:
             raise Unavailable(f"{device.id} is unavailable")
-        if device.id in self._mute:
+        if own.id in self._mute:
             return
         changed = []
-        for member_id, state in device.members.items():
+        for member_id, state in own.members.items():
             if self._devices[member_id].available:
                 changed.append(self._changed(self._devices[member_id], state))
-        changed.append(self._changed(self._devices[device.id], change))
+        changed.append(self._changed(own, change))
         if all(self._kept.get(new.id) == new == self._devices[new.id] for new in changed):
             # Nothing to commit that is not committed already, but still an echo.
             for same in changed:
-                self._report(same)
+                self._report.changed(same)
         else:
             await self._keep(changed)
+
+    def announce(self, news: News) -> None:
+        """Tell nobody: nothing reacts here."""
 
     async def close(self) -> None:
         """Stop the house's life and close the file."""
@@ -314,7 +329,7 @@ class SimulatedBackend:
             if committed.done() and committed.exception() is None:
                 for device in changed:
                     self._kept[device.id] = device
-                    self._report(device)
+                    self._report.changed(device)
         committed.result()
 
     # -- its own life -------------------------------------------------------------------------------------------------

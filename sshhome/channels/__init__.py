@@ -4,6 +4,7 @@ Everything else a client can ask of a channel is refused here: subsystems, sftp,
 """
 
 import asyncio
+import contextlib
 import importlib
 import logging
 import math
@@ -11,11 +12,12 @@ import secrets
 from collections.abc import Callable
 
 import asyncssh
+from msgspec.structs import replace
 
 from sshhome.bind import split_common
 from sshhome.dispatch import Dispatch
 from sshhome.errors import BadArguments, Internal, SlowDown, TimedOut
-from sshhome.outcome import Outcome
+from sshhome.outcome import Answer, Outcome
 from sshhome.quantity import span
 from sshhome.render import Look, render
 from sshhome.session import Session
@@ -232,6 +234,24 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
             # The other side may never close the channel; our half ends all the same.
             channel.abort()
             self.connection_lost(None)
+
+    async def deliver(self, outcome: Outcome) -> int:
+        """Send what an order answers and wait until it has been read; of one that goes on, for as long as it does."""
+        stream, session = outcome.stream, self._session
+        if stream is None or session is None:
+            status = self.answer(outcome)
+            await self.drain()
+            return status
+        # Whoever watches is not idle; whether they are still there, the connection tells.
+        session.running += 1
+        try:
+            async with contextlib.aclosing(stream) as values:
+                async for value in values:
+                    self.answer(replace(outcome, answers=[Answer(value)]))
+                    await self.drain()
+        finally:
+            session.running -= 1
+        return outcome.status
 
     def answer(self, outcome: Outcome) -> int:
         """Send what an order answered, and return its status."""

@@ -24,8 +24,7 @@ async def run(channel: SessionChannel, session: Session) -> int:
         if line.lstrip().startswith("#"):
             continue
         async for outcome in channel.dispatch.run_line(session, line, also):
-            failed = channel.answer(outcome)
-            await channel.drain()
+            failed = await channel.deliver(outcome)
             status = status or failed
         if (status and not keep_going) or session.leaving:
             break

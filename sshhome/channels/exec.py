@@ -26,8 +26,7 @@ async def run(channel: SessionChannel, session: Session) -> int:
     status = 0
     try:
         async for outcome in channel.dispatch.run_line(session, channel.command or ""):
-            failed = channel.answer(outcome)
-            await channel.drain()
+            failed = await channel.deliver(outcome)
             status = status or failed
     except asyncio.CancelledError:
         if not interrupted:

@@ -122,5 +122,4 @@ class Prompt(ABC):
     async def _answer(self, line: str) -> None:
         _line.set(asyncio.current_task())
         async for outcome in self.channel.dispatch.run_line(self.session, line):
-            self.status = self.channel.answer(outcome)
-            await self.channel.drain()
+            self.status = await self.channel.deliver(outcome)

@@ -1,5 +1,6 @@
 """Make a site, check it, and tell what one can be ordered."""
 
+import asyncio
 import shlex
 from pathlib import Path
 
@@ -18,6 +19,12 @@ listen = ["127.0.0.1:2222"]
 
 [house]
 name = "house"
+
+# A simulated house to try it on. Your own one is behind an MQTT broker, in a Home Assistant, or both:
+#
+#     kind = "mqtt"                                kind = "home_assistant"
+#     url = "mqtt://sshhome@localhost"             url = "http://homeassistant.local:8123"
+#     password_file = "/home/pi/broker_password"   token_file = "/home/pi/home_assistant_token"
 
 [[backend]]
 kind = "simulated"
@@ -38,8 +45,9 @@ def init(directory: Path) -> None:
 
 
 @click.command()
+@click.option("--connect", is_flag=True, help="Connect every backend once too, and tell what is there.")
 @site_option
-def check(site: str | None) -> None:
+def check(site: str | None, connect: bool) -> None:
     """Print the effective configuration, or every error."""
     place = app.Site(app.site_path(site))
     errors = place.check()
@@ -51,6 +59,19 @@ def check(site: str | None) -> None:
         say(line)
     for user in place.users:
         say(f"user {user.login} = {', '.join(user.roles) or 'no role'}, {len(user.grants)} grants")
+    if connect and not _connect(place):
+        raise SystemExit(SiteError.status)
+
+
+def _connect(place: app.Site) -> bool:
+    """Connect every backend once, tell a line of each, and return whether all is well."""
+    found = asyncio.run(place.connect())
+    for name, what in found.items():
+        if isinstance(what, SiteError):
+            complain(SiteError(f"backend {name}: {what.message}", what.hint))
+        else:
+            say(f"backend {name}: {what}")
+    return not any(isinstance(what, SiteError) for what in found.values())
 
 
 @click.command()

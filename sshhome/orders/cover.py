@@ -24,7 +24,7 @@ async def close(ctx: Context, cover: Openable) -> Change:
     return {"position": 0}
 
 
-@order("stop", needs=Privilege.CONTROL, says="{label} stands at {position} %")
+@order("stop", needs=Privilege.CONTROL, says="{label} is {where}")
 async def stop(ctx: Context, cover: Openable) -> Change:
     """Stop a blind, a door or a gate where it is.
 

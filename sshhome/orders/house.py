@@ -42,9 +42,9 @@ async def set_(ctx: Context, device: Settable, value: NewState) -> Change:
 
 @order("activate", needs=Privilege.CONTROL, says="{label} is activated")
 async def activate(ctx: Context, scene: Scene) -> Change:
-    """Activate a scene; it takes the right to each thing the scene touches.
+    """Activate a scene or a script, or press a button; it takes the right to each thing that is touched.
 
-    scene: the scene to activate
+    scene: what to activate
     """
     # Milliseconds, so that the echo of this activation is not taken for that of the one before.
     now = ctx.clock.now()
@@ -67,7 +67,8 @@ async def show(ctx: Context, target: Anything = EVERYTHING) -> Sequence[Device]:
 
     target: a room, a device or a glob; everything if left out
     """
-    return [device for device in target.devices if device.kind != "scene" or not target.several]
+    # What can only be activated is not in any way.
+    return [device for device in target.devices if "activated" not in device.attributes or not target.several]
 
 
 def _as_list(devices: Sequence[Device]) -> Table:

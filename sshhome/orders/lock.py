@@ -7,7 +7,7 @@ from sshhome.order import Change, Context, order
 from sshhome.param import ONLY, Alarm, Lock
 
 
-@order("lock", needs=Privilege.ACCESS, says="{label} is locked")
+@order("lock", needs=Privilege.ACCESS, says="{label} is {where}")
 async def lock(ctx: Context, lock: Lock) -> Change:
     """Lock a door.
 
@@ -16,7 +16,7 @@ async def lock(ctx: Context, lock: Lock) -> Change:
     return {"locked": True}
 
 
-@order("unlock", needs=Privilege.ACCESS, says="{label} is unlocked")
+@order("unlock", needs=Privilege.ACCESS, says="{label} is {where}")
 async def unlock(ctx: Context, lock: Lock) -> Change:
     """Unlock a door.
 
@@ -25,7 +25,7 @@ async def unlock(ctx: Context, lock: Lock) -> Change:
     return {"locked": False}
 
 
-@order("arm", needs=Privilege.ACCESS, says="{label} is armed for {armed}")
+@order("arm", needs=Privilege.ACCESS, says="{label} is {where}")
 async def arm(ctx: Context, mode: Literal["home", "away", "night"] = "away", alarm: Alarm = ONLY) -> Change:
     """Arm the alarm.
 
@@ -35,7 +35,7 @@ async def arm(ctx: Context, mode: Literal["home", "away", "night"] = "away", ala
     return {"armed": mode}
 
 
-@order("disarm", needs=Privilege.ACCESS, says="{label} is disarmed")
+@order("disarm", needs=Privilege.ACCESS, says="{label} is {where}")
 async def disarm(ctx: Context, alarm: Alarm = ONLY) -> Change:
     """Disarm the alarm.
 

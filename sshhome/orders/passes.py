@@ -11,6 +11,7 @@ import msgspec
 from sshhome import words
 from sshhome.clock import iso
 from sshhome.config import split_address
+from sshhome.device import touched
 from sshhome.edit import add_grant, add_key, all_of, one_or_all, parts, put
 from sshhome.errors import BadArguments, Denied, SiteError
 from sshhome.grant import Grant, Privilege
@@ -202,11 +203,15 @@ async def _grants(ctx: Context, lines: Sequence[str], given: Mapping[str, Any]) 
 
 def _takes(ctx: Context, device_id: str) -> Sequence[str]:
     """Return what it takes to operate a device, and for a scene all that it touches."""
-    device = ctx.scope.index.get(device_id)
-    if device is None:
-        raise Denied("you may not do all of that yourself")
-    privilege = Privilege.ACCESS if device.guards else Privilege.CONTROL
-    return [Grant(privilege, device.id).rule, *(what for member in device.members for what in _takes(ctx, member))]
+    rules = []
+    find = ctx.scope.index.get
+    device = find(device_id)
+    for id_ in (device_id,) if device is None else touched(device, None, find):
+        part = find(id_)
+        if part is None:
+            raise Denied("you may not do all of that yourself")
+        rules.append(Grant(Privilege.ACCESS if part.guards else Privilege.CONTROL, id_).rule)
+    return rules
 
 
 # -- when it ends, and how one comes in -------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from msgspec.structs import astuple
 from sshhome.database import Database
 from sshhome.device import Scalar
 from sshhome.errors import SiteError
-from sshhome.store import BanRecord, Change, Failure, LoginRecord
+from sshhome.store import BanRecord, Change, DeviceRecord, Failure, LoginRecord
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -39,6 +39,13 @@ MIGRATIONS = (
         number INTEGER PRIMARY KEY, user TEXT, at REAL, source TEXT, method TEXT, key TEXT, failed INTEGER
     );
     CREATE INDEX login_by_user ON login (user, number DESC)
+    """,
+    """
+    CREATE TABLE device (
+        backend TEXT, identity TEXT, id TEXT, name TEXT, room TEXT, aliases TEXT NOT NULL, hidden INTEGER,
+        guarded INTEGER,
+        PRIMARY KEY (backend, identity)
+    )
     """,
 )
 _MAX_ROWS = 65_536
@@ -72,7 +79,7 @@ _BEFORE = msgspec.json.Decoder(dict[str, dict[str, Scalar]])
 
 
 class SqliteStore:
-    """Keeps bans, failures, changes, uses and logins of one node."""
+    """Keeps bans, failures, changes, uses, logins and the names of devices of one node."""
 
     def __init__(self, database: Database, version: int) -> None:
         """Use an open database; see `open`."""
@@ -163,6 +170,28 @@ class SqliteStore:
     def remove_change(self, number: int) -> None:
         """Forget what an order changed."""
         self._submit(_doing("DELETE FROM change WHERE number = ?", number))
+
+    async def devices(self) -> Sequence[DeviceRecord]:
+        """Return what is kept of each device, the oldest first."""
+        query = "SELECT backend, identity, id, name, room, aliases, hidden, guarded FROM device ORDER BY rowid"
+
+        def read(db: sqlite3.Connection) -> list[DeviceRecord]:
+            return [
+                DeviceRecord(backend, identity, id_, name, room, tuple(aliases.split()), bool(hidden), bool(guarded))
+                for backend, identity, id_, name, room, aliases, hidden, guarded in db.execute(query)
+            ]
+
+        return await _read(self._database.run(read))
+
+    def put_device(self, record: DeviceRecord) -> None:
+        """Keep what a device is called."""
+        aliases = " ".join(record.aliases)
+        row = astuple(msgspec.structs.replace(record, aliases=aliases))
+        # Not replaced, which would put it behind all others.
+        told = "id = excluded.id, name = excluded.name, room = excluded.room, aliases = excluded.aliases"
+        flags = "hidden = excluded.hidden, guarded = excluded.guarded"
+        update = f"ON CONFLICT (backend, identity) DO UPDATE SET {told}, {flags}"
+        self._submit(_doing(f"INSERT INTO device VALUES (?, ?, ?, ?, ?, ?, ?, ?) {update}", *row))  # noqa: S608 (our own words)
 
     def put_use(self, user: str, grant: str, used: int) -> None:
         """Keep how often a user has used a grant."""

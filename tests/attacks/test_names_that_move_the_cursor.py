@@ -12,7 +12,7 @@ from asyncssh.packet import String, UInt32
 
 from tests.attacks.intruder import DISCONNECT, intruder
 from tests.attacks.victim import Besiege, others_are_served
-from tests.client import Door, RawChannel, until
+from tests.client import Door, RawChannel, report, until
 from tests.process import Operator
 
 Serve = Callable[..., AbstractAsyncContextManager[Door]]
@@ -49,7 +49,7 @@ def rename(door: Door, device_id: str, **fields: str) -> None:
     house = door.server.visitors.dispatch.house
     device = house.devices[device_id]
     kept = {name: getattr(device, name) for name in device.__struct_fields__}
-    house.reporter(house._owner[device_id])(type(device)(**kept | fields))
+    report(house, type(device)(**kept | fields))
 
 
 async def everywhere(door: Door, line: str, user: str = "home", status: int = 0) -> None:

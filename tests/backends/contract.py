@@ -1,11 +1,11 @@
 """What every backend must do: one class of tests, run against each of them.
 
-A backend's test module subclasses `BackendContract` and gives it the four fixtures that are missing here.
+A backend's test module subclasses `BackendContract` and says which backend it is, and what to try it on.
 """
 
 import asyncio
 import functools
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from sshhome.errors import SiteError, Unavailable
 from tests.client import until
 from tests.conftest import FixedClock
 
+Start = Callable[[], Awaitable[Backend]]
+
 
 class Reports:
     """What a backend has reported: in order, and the last of each device."""
@@ -24,12 +26,21 @@ class Reports:
     def __init__(self) -> None:
         """Start with none."""
         self.all: list[Device] = []
+        self.refusals: list[tuple[str, str]] = []
         self.last: dict[str, Device] = {}
 
-    def __call__(self, device: Device) -> None:
+    def changed(self, device: Device, by: str = "") -> None:
         """Take a report."""
         self.all.append(device)
         self.last[device.id] = device
+
+    def gone(self, identity: str) -> None:
+        """Forget a device."""
+        self.last = {id_: device for id_, device in self.last.items() if device.identity != identity}
+
+    def refused(self, identity: str, words: str) -> None:
+        """Take note of what a device would not do."""
+        self.refusals.append((identity, words))
 
     def echoed(self, device_id: str, change: State) -> bool:
         """Return whether the last report of a device shows a change."""
@@ -40,29 +51,47 @@ class BackendContract:
     """The contract of `sshhome.backend`; a subclass says which backend, and which devices to try it on."""
 
     kind: type[Backend]
-    #: Options with which it opens, and in which `offline` is out of reach.
-    options: Mapping[str, Any]
     #: A lamp that can be reached, and a device that cannot.
     lamp: str
     offline: str
+
+    @pytest.fixture
+    def options(self) -> Mapping[str, Any]:
+        """Return options with which it opens, and with which `offline` is out of reach."""
+        raise NotImplementedError
 
     @pytest.fixture
     def reports(self) -> Reports:
         """Return what takes the reports."""
         return Reports()
 
-    async def open(self, state: Path, clock: FixedClock, reports: Reports) -> Backend:
-        """Open the backend."""
-        return await self.kind.open(self.options, state, clock, reports)
+    @pytest.fixture
+    def start(self, options: Mapping[str, Any], tmp_path: Path, clock: FixedClock, reports: Reports) -> Start:
+        """Return what opens the backend, and waits until it has found what the tests are about."""
+
+        async def begin() -> Backend:
+            backend = await self.kind.open(options, tmp_path, clock, reports)
+            await until(lambda: self.found(backend))
+            return backend
+
+        return begin
+
+    def found(self, backend: Backend) -> bool:
+        """Return whether the backend knows the lamp and the device that is out of reach, and how all lamps are."""
+        known = {device.id: device for device in backend.devices()}
+        if not {self.lamp, self.offline} <= known.keys() or not known[self.lamp].available:
+            return False
+        lamps = [device for device in known.values() if device.kind == "light" and device.id != self.offline]
+        return all(lamp.available and lamp.state["on"] is not None for lamp in lamps)
 
     def device(self, backend: Backend, device_id: str) -> Device:
         """Return a device as the backend has it now."""
         (found,) = (device for device in backend.devices() if device.id == device_id)
         return found
 
-    async def test_devices_are_well_formed(self, tmp_path: Path, clock: FixedClock, reports: Reports) -> None:
+    async def test_devices_are_well_formed(self, start: Start) -> None:
         """Ids are `kind.slug` and unique, states are of known attributes and their types, every device has a name."""
-        backend = await self.open(tmp_path, clock, reports)
+        backend = await start()
         devices = backend.devices()
         assert devices
         assert len({device.id for device in devices}) == len(devices)
@@ -85,11 +114,9 @@ class BackendContract:
                     assert attribute.low <= value <= attribute.high
         await backend.close()
 
-    async def test_apply_is_echoed_through_the_report(
-        self, tmp_path: Path, clock: FixedClock, reports: Reports
-    ) -> None:
+    async def test_apply_is_echoed_through_the_report(self, start: Start, reports: Reports) -> None:
         """What is applied comes back in a report of that device, whole, and is what the backend tells from then on."""
-        backend = await self.open(tmp_path, clock, reports)
+        backend = await start()
         before = self.device(backend, self.lamp)
         changes: list[State] = [{"on": True}, {"on": False}, {"on": True}]
         for change in changes:
@@ -107,9 +134,9 @@ class BackendContract:
             assert set(echo.state) == set(before.state)
         await backend.close()
 
-    async def test_changes_at_once_all_arrive(self, tmp_path: Path, clock: FixedClock, reports: Reports) -> None:
+    async def test_changes_at_once_all_arrive(self, start: Start, reports: Reports) -> None:
         """Changes of several devices at once are each applied and reported."""
-        backend = await self.open(tmp_path, clock, reports)
+        backend = await start()
         lamps = [
             device
             for device in backend.devices()
@@ -120,44 +147,47 @@ class BackendContract:
         await until(lambda: all(lamp.id in reports.last and reports.last[lamp.id].state["on"] for lamp in lamps))
         await backend.close()
 
-    async def test_offline_raises_unavailable(self, tmp_path: Path, clock: FixedClock, reports: Reports) -> None:
+    async def test_offline_raises_unavailable(self, start: Start, reports: Reports) -> None:
         """A device that cannot be reached says so in its report and when it is told to change, and stays as it is."""
-        backend = await self.open(tmp_path, clock, reports)
+        backend = await start()
         before = self.device(backend, self.offline)
         assert not before.available
+        told = len(reports.all)
         with pytest.raises(Unavailable):
             await backend.apply(before, {"on": True})
         assert self.device(backend, self.offline) == before
-        assert self.offline not in reports.last
+        assert self.offline not in {device.id for device in reports.all[told:]}
         await backend.close()
 
-    async def test_state_survives_close_and_reopen(self, tmp_path: Path, clock: FixedClock, reports: Reports) -> None:
+    async def test_state_survives_close_and_reopen(self, start: Start, reports: Reports) -> None:
         """What was applied and echoed is so after the server is started again."""
-        backend = await self.open(tmp_path, clock, reports)
+        backend = await start()
         await backend.apply(self.device(backend, self.lamp), {"on": True})
-        await until(lambda: self.lamp in reports.last)
+        await until(lambda: reports.echoed(self.lamp, {"on": True}))
         ids = [device.id for device in backend.devices()]
         await backend.close()
-        again = await self.open(tmp_path, clock, reports)
+        again = await start()
         assert self.device(again, self.lamp).state["on"] is True
         assert [device.id for device in again.devices()] == ids
         await again.close()
 
-    async def test_nothing_is_reported_after_close(self, tmp_path: Path, clock: FixedClock, reports: Reports) -> None:
+    async def test_nothing_is_reported_after_close(self, start: Start, reports: Reports, clock: FixedClock) -> None:
         """Once closed, a backend is silent."""
-        backend = await self.open(tmp_path, clock, reports)
+        backend = await start()
         lamp = self.device(backend, self.lamp)
         changes = [asyncio.create_task(backend.apply(lamp, {"on": on})) for on in (True, False, True)]
         await asyncio.sleep(0)
         await backend.close()
-        await asyncio.wait(changes)
+        await asyncio.gather(*changes, return_exceptions=True)
         count = len(reports.all)
         clock.advance(3600)
         for _ in range(100):
             await asyncio.sleep(0)
         assert len(reports.all) == count
 
-    async def test_unknown_options_are_refused(self, tmp_path: Path, clock: FixedClock, reports: Reports) -> None:
+    async def test_unknown_options_are_refused(
+        self, options: Mapping[str, Any], tmp_path: Path, clock: FixedClock, reports: Reports
+    ) -> None:
         """An option that the backend does not know is an error that names file, backend and option."""
         with pytest.raises(SiteError, match=r"^sshhome\.toml: backend \w+: .*'nosuch'"):
-            await self.kind.open({**self.options, "nosuch": 1}, tmp_path, clock, reports)
+            await self.kind.open({**options, "nosuch": 1}, tmp_path, clock, reports)

@@ -3,7 +3,7 @@
 import pytest
 from asyncssh.packet import String, UInt32
 
-from tests.client import Door, RawChannel, ask, until
+from tests.client import Door, RawChannel, ask, report, until
 
 
 def echoed(byte: int) -> tuple[str, str, int]:
@@ -111,7 +111,7 @@ async def test_a_name_cannot_move_the_cursor(door: Door) -> None:
     hostile = type(desk)(
         **{name: getattr(desk, name) for name in desk.__struct_fields__} | {"name": "De\x1b]0;x\x07sk"}
     )
-    house.reporter(house._owner[desk.id])(hostile)
+    report(house, hostile)
     async with door.connect("home") as connection:
         raw = await RawChannel.open(connection)
         assert await raw.terminal()

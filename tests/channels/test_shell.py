@@ -11,7 +11,7 @@ import pytest
 from asyncssh.packet import String, UInt32
 
 from sshhome.channels import SessionChannel, shell
-from tests.client import Door, RawChannel, Terminal, ask, until
+from tests.client import Door, RawChannel, Terminal, ask, report, until
 from tests.loop import advance, turns
 
 Serve = Callable[..., AbstractAsyncContextManager[Door]]
@@ -229,7 +229,7 @@ async def test_a_menu_cannot_move_the_cursor(door: Door) -> None:
     for device_id in ("light.kids", "light.kitchen"):
         device = house.devices[device_id]
         fields = {name: getattr(device, name) for name in device.__struct_fields__}
-        house.reporter(house._owner[device_id])(type(device)(**{**fields, "name": "\x1b[2J\x07\u202elamp"}))
+        report(house, type(device)(**{**fields, "name": "\x1b[2J\x07\u202elamp"}))
     async with door.connect("home") as connection:
         raw = await RawChannel.open(connection)
         assert await raw.terminal()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sshhome.backends.simulated import MOVE_EVERY
 from sshhome.device import Device, Scalar, State
 from sshhome.user import write_whole
-from tests.client import Door
+from tests.client import PATIENCE, Door
 from tests.conftest import FixedClock
 from tests.test_dispatch import Build, Road, open_road, said
 from tests.test_dispatch import build as build  # noqa: PLC0414 (a fixture, used by its name)
@@ -55,7 +55,7 @@ def report(road: Road, device_id: str, *, available: bool = True, **change: Scal
     """Let a device report itself otherwise, as by a switch on the wall."""
     device = road.backend._devices[device_id].with_state(change, available=available)
     road.backend._devices[device_id] = road.backend._kept[device_id] = device
-    road.backend._report(device)
+    road.backend._report.changed(device)
 
 
 async def arrive(road: Road) -> None:
@@ -257,10 +257,12 @@ async def test_what_was_sent_and_not_confirmed_can_be_undone(road: Road, options
     road.dispatch.house.confirm_within = 0.0
     assert (await road.one("anna", f"on printer{options}")).status == status
     assert (await road.one("anna", "on tv --no-wait")).status == 0
+    road.dispatch.house.confirm_within = PATIENCE
     await give(road, "anna", "undo")
     assert state(road, "switch.tv")["on"] is False
     # The printer came on after all.
     report(road, "switch.printer", on=True)
+    road.dispatch.house.confirm_within = 0.0
     assert await tell(road, "anna", "undo") == ("", "sent to printer, not confirmed\n")
     assert road.backend.applied[-1] == ("switch.printer", {"on": False})
     assert await tell(road, "anna", "undo") == NOTHING
@@ -275,6 +277,7 @@ async def test_what_was_cut_short_can_be_undone(road: Road, monkeypatch: pytest.
         await asyncio.Event().wait()
 
     monkeypatch.setattr(road.backend, "apply", forever)
+    monkeypatch.setattr(Device, "echoes", lambda *_: False)
     with monkeypatch.context() as patch:
         patch.setattr(road.dispatch, "limits", msgspec.structs.replace(road.dispatch.limits, order_timeout=0.01))
         assert (await road.one("anna", "on hall")).status == 124
@@ -430,7 +433,7 @@ async def test_a_device_that_was_replaced(road: Road) -> None:
     attributes = {name: lamp.attributes[name] for name in ("on", "brightness")}
     plain = msgspec.structs.replace(lamp, attributes=attributes, state={"on": True, "brightness": 100})
     road.backend._devices[lamp.id] = plain
-    road.backend._report(plain)
+    road.backend._report.changed(plain)
     # The colour is nothing that it could be given; the change before is next.
     assert await tell(road, "anna", "undo") == ("desk is off again\n", "")
 

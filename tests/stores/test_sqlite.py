@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sshhome.database import Database
 from sshhome.device import State
 from sshhome.errors import SiteError
-from sshhome.store import BanRecord, Change, Failure, LoginRecord, Store
+from sshhome.store import BanRecord, Change, DeviceRecord, Failure, LoginRecord, Store
 from sshhome.stores import sqlite
 from sshhome.stores.sqlite import SqliteStore
 from tests.process import Process
@@ -30,6 +30,7 @@ BEFORE: Mapping[str, State] = {
     "climate.kids": {"target_temperature": 21.0},
 }
 CHANGE = Change(1, "anna", 100.25, "off @study; 'x'\x1b\0\u2028", BEFORE)
+DEVICE = DeviceRecord("mqtt", "0x01/left", "light.desk", "Désk \x1b\u2028", "study", ("lamp_1", "big"), hidden=True)
 LOGIN = LoginRecord("anna", 100.25, "2001:db8::/64", "publickey", "SHA256:abc anna@laptop")
 
 
@@ -173,7 +174,7 @@ async def test_a_store_that_is_closed_says_so(tmp_path: Path) -> None:
     """Reads that come too late are one sentence each, and no traceback."""
     store = await SqliteStore.open(tmp_path / "test.db")
     await store.close()
-    reads = (store.bans(), store.failures(0), store.changes(), store.uses(), store.logins("anna"))
+    reads = (store.bans(), store.failures(0), store.changes(), store.uses(), store.logins("anna"), store.devices())
     for late in (*reads, store.changed_elsewhere(), store.settle()):
         with pytest.raises(SiteError, match="the store: the database is closed"):
             await late
@@ -356,8 +357,9 @@ async def test_a_new_user_of_an_old_name_starts_afresh(store: SqliteStore) -> No
         lambda store: store.put_change(change(2**63)),
         lambda store: store.put_use("anna", "a", 2**63),
         lambda store: store.add_login(login(1.0, "\ud800")),
+        lambda store: store.put_device(msgspec.structs.replace(DEVICE, name="\ud800")),
     ],
-    ids=["state", "user", "number", "use", "login"],
+    ids=["state", "user", "number", "use", "login", "device"],
 )
 async def test_whoever_waits_is_told_what_could_not_be_kept(
     store: SqliteStore, caplog: pytest.LogCaptureFixture, write: Callable[[SqliteStore], None]
@@ -371,6 +373,33 @@ async def test_whoever_waits_is_told_what_could_not_be_kept(
     assert [record.name for record in caplog.records] == ["sshhome.stores.sqlite"]
     assert await numbers(store) == [7]
     assert await store.uses() == {("ben", "a"): 1}
+
+
+# -- devices ----------------------------------------------------------------------------------------------------------
+
+
+async def test_names_of_devices_outlive_the_store(tmp_path: Path) -> None:
+    """What devices are called is there, to the last sign, when the store is opened again; the oldest comes first."""
+    plain = DeviceRecord("mqtt", "0x02", "light.desk_2")
+    nowhere = msgspec.structs.replace(plain, identity="0x03", id="light.desk_3", room="")
+    other = msgspec.structs.replace(DEVICE, backend="second", id="light.desk_4")
+    first = await SqliteStore.open(tmp_path / "test.db")
+    for record in (DEVICE, plain, nowhere, other):
+        first.put_device(record)
+    await first.close()
+    second = await SqliteStore.open(tmp_path / "test.db")
+    assert repr(await second.devices()) == repr([DEVICE, plain, nowhere, other])
+    await second.close()
+
+
+async def test_a_name_is_kept_in_place_of_the_one_before(store: SqliteStore) -> None:
+    """There is one row for what a backend knows by an identity: the last that was said, in the place of the first."""
+    plain = DeviceRecord("mqtt", "0x02", "light.desk_2")
+    shown = msgspec.structs.replace(DEVICE, hidden=False, aliases=(), room=None)
+    for record in (DEVICE, plain, shown):
+        store.put_device(record)
+    assert await store.devices() == [shown, plain]
+    assert await rows(store, "device") == 2
 
 
 # -- a kill, and older and newer files --------------------------------------------------------------------------------
@@ -422,6 +451,9 @@ async def test_a_file_of_an_earlier_version(tmp_path: Path, version: int) -> Non
     assert await store.bans() == [BAN]
     assert await store.failures(0) == [Failure("10.0.0.2", "home", 99.25)]
     assert (await store.changes(), await store.uses(), await store.logins("anna")) == ([], {}, [])
+    assert await store.devices() == []
+    store.put_device(DEVICE)
+    assert await store.devices() == [DEVICE]
     store.put_change(CHANGE)
     store.put_use("anna", "a", 1)
     store.add_login(LOGIN)
