@@ -1,0 +1,1 @@
+"""The ways in which devices speak over MQTT, a file each."""

@@ -1,0 +1,1 @@
+"""Tests of sshhome.conventions, a file each."""

@@ -1,0 +1,1 @@
+"""Tests of sshhome.conventions.discovery, a file each."""

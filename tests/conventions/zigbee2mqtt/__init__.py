@@ -1,0 +1,1 @@
+"""Tests of sshhome.conventions.zigbee2mqtt, a file each."""
