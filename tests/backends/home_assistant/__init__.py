@@ -1,0 +1,1 @@
+"""Tests of sshhome.backends.home_assistant, a file each."""
