@@ -14,6 +14,13 @@ PACKAGE = sorted((ROOT / "sshhome").rglob("*.py"))
 #: Modules that may know asyncssh, and those that may know prompt_toolkit.
 ASYNCSSH = {"server", "visitor", "connection", "authentication", "algorithms", "hostkey", "channels"}
 PROMPT_TOOLKIT = {"channels"}
+#: What only some houses need, and the one place that knows it.
+EXTRAS = {
+    "aiomqtt": "backends/mqtt",
+    "paho": "backends/mqtt",
+    "aiohttp": "backends/home_assistant",
+    "jinja2": "conventions/discovery",
+}
 
 
 def tracked() -> list[Path]:
@@ -71,3 +78,5 @@ def test_no_way_out(path: Path) -> None:
     )
     assert "asyncssh" not in imported(path) or part(path) in ASYNCSSH
     assert "prompt_toolkit" not in imported(path) or part(path) in PROMPT_TOOLKIT
+    place = path.relative_to(ROOT / "sshhome").with_suffix("").as_posix()
+    assert all(place.startswith(only) for package, only in EXTRAS.items() if package in imported(path))
