@@ -83,6 +83,11 @@ class Process:
         """Send a signal."""
         self._process.send_signal(number)
 
+    @property
+    def group(self) -> int:
+        """The id of the process group that it and its children are."""
+        return self._process.pid
+
     async def answer(self) -> Answer:
         """Wait for its end and return what it said; a status below 0 is the signal that ended it."""
         try:

@@ -211,7 +211,8 @@ class Machine:
             ) as process:
                 if step.text.endswith("^C"):
                     await until(lambda: fits(step.text, self.there(process.out)))
-                    process.signal(signal.SIGINT)
+                    # As a terminal does: the shell and what runs in it.
+                    os.killpg(process.group, signal.SIGINT)
                 async with asyncio.timeout(LONGEST):
                     self.status = (await process.answer()).status
         return self.there(process.out)

@@ -132,6 +132,8 @@ async def test_a_person_who_is_asked(door: Door, program: Callable[[str], str], 
         (session,) = door.server.visitors.sessions
         session.proved.clear()
         for number in range(3):
+            # What is typed before the question is no answer to it.
+            await tmux.shows(lambda lines: lines[-1] == "anna@house>")
             await tmux.type("lock front_door", "Enter")
             await tmux.shows(lambda lines: lines[-2:] == ["lock front_door:", "one-time code?"])
             await tmux.type(wrong_code(), "Enter")

@@ -160,8 +160,8 @@ class TestContract(BackendContract):
         ("cover.hall_window", {"position": 100}, {}),
         ("cover.hall_window", {"position": 0}, {}),
         ("cover.living_room_window", {"moving": None}, {"state": "open"}),
-        ("lock.front_door", {"locked": False}, {"state": "unlocking"}),
-        ("lock.kitchen_door", {"locked": True}, {"state": "locking"}),
+        ("lock.front_door", {"locked": False}, {"state": {"unlocking", "unlocked"}}),
+        ("lock.kitchen_door", {"locked": True}, {"state": {"locking", "locked"}}),
         ("climate.heatpump", {"target_temperature": 21.5}, {"temperature": 21.5}),
         ("climate.heatpump", {"mode": "off"}, {"state": "off"}),
         ("climate.hvac", {"mode": "heat", "target_temperature": 19.0}, {"state": "heat", "temperature": 19.0}),
@@ -206,7 +206,8 @@ async def test_orders_are_echoed(
     if told:
         state = await ha.state(device_id)
         now = {**state["attributes"], "state": state["state"]}
-        assert {name: now[name] for name in told} == told
+        # What takes a while may be over by now.
+        assert all(now[name] in (value if isinstance(value, set) else [value]) for name, value in told.items()), now
     # What is so already is not told of by itself, and is confirmed all the same.
     if not {"moving", "activated"} & change.keys() and device(backend, device_id).state.get("moving") is None:
         count = len(reports.all)
