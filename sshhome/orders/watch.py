@@ -85,9 +85,17 @@ async def _seen(ctx: Context, watched: Callable[[str], bool]) -> AsyncGenerator[
         end()
 
 
+def _by(ctx: Context, by: str) -> str:
+    """Return who changed a device; which order it was may name what others must not know of."""
+    login, order, _ = by.partition(": ")
+    all_told = login == ctx.user.login or ctx.standing.rights.somewhere(Privilege.ADMIN).allowed
+    return by if all_told or not order else login
+
+
 def _told(ctx: Context, event: Event, known: Device) -> Seen:
     now = ctx.clock.now()
     what = "is gone" if event.device is None else summary(event.device)
-    by = f"  ({event.by})" if event.by else ""
+    who = _by(ctx, event.by)
+    by = f"  ({who})" if who else ""
     said = f"{datetime.fromtimestamp(now, ctx.timezone):%H:%M:%S}  {known.id}  {what}{by}"
-    return Seen(iso(now), event.id, event.device.as_json() if event.device else None, event.change, event.by, said)
+    return Seen(iso(now), event.id, event.device.as_json() if event.device else None, event.change, who, said)

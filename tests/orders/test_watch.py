@@ -109,6 +109,14 @@ async def test_only_what_may_be_seen(door: Door) -> None:
     assert [json.loads(line)["id"] for line in watch.lines] == ["light.kitchen", "light.hall"]
 
 
+async def test_whose_order_it_was(door: Door) -> None:
+    """Who changed it is told to everybody who sees it; what the order was, to who gave it and who runs the server."""
+    async with watching(door, "guest") as watch:
+        assert await give(door, "on @kitchen") == 0
+        await until(lambda: watch.lines)
+    assert {json.loads(line)["by"] for line in watch.lines} == {"home"}
+
+
 async def test_it_ends_with_its_user(door: Door) -> None:
     """Who is frozen watches no more."""
     async with watching(door, "guest") as watch:
