@@ -31,6 +31,8 @@ async def change_user(
 
     after = ctx.users.edit(login, edit, new=new, check=check)
     if new:
+        # Whoever had this name, and was removed by hand, leaves nothing to another.
+        _forget(ctx, login)
         return after, 0
     (before,) = known
     less = _is_less(before, after)
@@ -56,10 +58,14 @@ async def remove_user(ctx: Context, login: str, reason: str = "your user was rem
     try:
         return await ctx.cut(lambda session: session.login.user == login, reason)
     finally:
-        # Another one of that name begins with nothing.
-        ctx.journal.forget(login)
-        ctx.uses.forget(login)
-        ctx.store.forget_user(login)
+        _forget(ctx, login)
+
+
+def _forget(ctx: Context, login: str) -> None:
+    """Forget all that is remembered of a user: another one of that name begins with nothing."""
+    ctx.journal.forget(login)
+    ctx.uses.forget(login)
+    ctx.store.forget_user(login)
 
 
 def and_ended(sessions: int) -> str:

@@ -322,6 +322,14 @@ async def test_removing(road: Road, clock: FixedClock) -> None:
     assert await refuses(road, "owner", "user remove nobody") == "user 'nobody' does not exist"
 
 
+async def test_removed_by_hand(road: Road) -> None:
+    """Of a user whose file was deleted nothing is left either for another one of that name."""
+    assert await may(road, "kid", "on night")
+    (road.users.folder / "kid.toml").unlink()
+    await tells(road, "owner", "user add kid --grant control:light.night")
+    assert (await road.one("kid", "undo")).error is not None
+
+
 @pytest.mark.parametrize(
     "line",
     [
