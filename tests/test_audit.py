@@ -103,7 +103,7 @@ def test_control_characters_are_escaped(audit: Audit, path: Path, text: str) -> 
     assert last(path)["args"]["text"] in {text, text.encode(errors="replace").decode()}
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.dictionaries(st.text(), st.text() | st.binary() | st.floats(), max_size=3), st.text())
 def test_any_event_is_one_line_of_json(audit: Audit, path: Path, args: dict[str, Any], message: str) -> None:
     """Whatever an event holds, it is one line, and what it told is what is read back."""

@@ -664,7 +664,7 @@ def test_explaining_never(make: Make) -> None:
     assert (known.never, known.tries, known.would_ban, known.seconds) == ("10.0.0.0/8", 0, "", 0)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.text() | st.from_regex(r"[0-9a-f:.]{1,20}(%\w{1,4})?(/[0-9]{1,3})?", fullmatch=True), st.floats())
 async def test_any_source_is_an_answer_or_bad_arguments(bans: Bans, text: str, seconds: float) -> None:
     """Whatever is said for a source and a time, it is banned, explained and lifted, or BadArguments."""

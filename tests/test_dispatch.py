@@ -490,7 +490,7 @@ GRANTS = st.builds(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(GRANTS), GRANTS, st.integers(0, 9))
 async def test_a_deny_never_allows_anything_more(road: Road, grants: list[Grant], more: Grant, at: int) -> None:
     """One more deny, wherever it stands, allows no order on any device that was not allowed without it."""

@@ -392,7 +392,7 @@ async def test_how_many_are_known_is_bounded(make: Make) -> None:
 # -- counting ---------------------------------------------------------------------------------------------------------
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["in", "proved", "left"]))))
 async def test_everybody_counts_once_whatever_happens(
     bans: Bans, audit: Audit, clock: FixedClock, steps: Sequence[tuple[int, str]]

@@ -192,7 +192,9 @@ _LINES = st.sampled_from(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40
+)
 @given(
     st.lists(st.tuples(st.sampled_from(["anna", "ben"]), _LINES, st.integers(1, 60), st.integers(0, 40)), max_size=8)
 )

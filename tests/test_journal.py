@@ -426,7 +426,9 @@ _STEPS = st.one_of(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60
+)
 @given(st.lists(_STEPS, max_size=25))
 async def test_a_restart_changes_nothing(steps: Sequence[tuple[object, ...]]) -> None:
     """Whatever was made, undone, confirmed, brought back and forgotten: a restart leaves the journal as it was.

@@ -561,7 +561,9 @@ _LINES = st.one_of(
 _GIVEN = st.builds("{}{}".format, _LINES, st.sampled_from(["", "", " --for 1h", " --confirm 1h", " --no-wait"]))
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40
+)
 @given(st.lists(_GIVEN | st.just("undo"), max_size=8))
 async def test_to_undo_all_is_to_have_done_nothing(lines: Sequence[str]) -> None:
     """Whatever was ordered: each `undo` gives the house as it was before the change, whatever can be set of it."""

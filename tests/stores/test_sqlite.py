@@ -556,7 +556,7 @@ _WRITES = st.one_of(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(_WRITES, max_size=40))
 async def test_it_remembers_what_a_model_does(
     monkeypatch: pytest.MonkeyPatch, steps: Sequence[tuple[str, *tuple[Any, ...]]]
