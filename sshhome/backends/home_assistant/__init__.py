@@ -26,7 +26,7 @@ from sshhome.backends.home_assistant.instance import Cause, Instance
 from sshhome.backends.home_assistant.websocket import ERRORS, Failed, NeedsToken, Server, Talk, object_of, objects_of
 from sshhome.clock import Clock
 from sshhome.device import Device, State
-from sshhome.errors import Refused, SiteError, Unavailable
+from sshhome.errors import NotConfirmed, Refused, SiteError, Unavailable
 from sshhome.quantity import span
 
 log = logging.getLogger(__name__)
@@ -175,7 +175,8 @@ class HomeAssistantBackend:
                 hint = "the user whose token it is may not operate this" if may_not else ""
                 raise Refused(self._server.redact(error.words), hint) from None
             except ERRORS:
-                raise Unavailable(f"{device.id} was told, and the connection was lost before an answer") from None
+                # It may well have been done.
+                raise NotConfirmed(f"sent to {device.id}, not confirmed", "the connection was lost then") from None
         return bool(done)
 
     def _answered(self, identity: str, answer: "asyncio.Future[Any]", *, raised: bool) -> None:
