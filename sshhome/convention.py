@@ -5,11 +5,21 @@ each connection, so that what is left from before is what has been told again.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from sshhome.device import Device, State
+
+T = TypeVar("T")
+
+
+def decoded(payload: bytes | msgspec.Raw, kind: type[T], *, strict: bool = True) -> T | None:
+    """Return what JSON says if it is of a kind, else None; with `strict=False` also what is written in quotes."""
+    try:
+        return msgspec.json.decode(payload, type=kind, strict=strict)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 class Message(msgspec.Struct, frozen=True):

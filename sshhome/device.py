@@ -363,6 +363,11 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
         return now == wanted
 
 
+def asked(change: State) -> dict[str, Scalar]:
+    """Return what a change is about: None leaves a value alone, except where it stops what moves."""
+    return {name: value for name, value in change.items() if value is not None or name == "moving"}
+
+
 def touched(device: Device, change: State | None, find: Callable[[str], Device | None]) -> dict[str, State | None]:
     """Return everything that a change of a device changes, by id, with what becomes of each: itself comes first.
 

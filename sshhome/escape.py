@@ -27,6 +27,11 @@ def printable(text: str) -> str:
     return text if text.isascii() and text.isprintable() else _HARMFUL.sub(_visible, text)
 
 
+def line(text: str, longest: int) -> str:
+    """Return a text as one line of at most so many characters, without those that cannot be seen."""
+    return "".join(sign for sign in " ".join(text[: 4 * longest].split()) if sign.isprintable())[:longest].strip()
+
+
 def seen(text: str) -> str:
     """Return what somebody types, U+FFFD in place of what would not be seen on the line; control keys stay."""
     return text if text.isascii() else _UNSEEN.sub("\ufffd", text)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sshhome.device import ATTRIBUTES, Attribute, Device, Scalar, State, reached, touched
+from sshhome.device import ATTRIBUTES, Attribute, Device, Scalar, State, asked, reached, touched
 from sshhome.errors import BadArguments
 
 WARM = msgspec.structs.replace(ATTRIBUTES["color_temperature"], low=2200)
@@ -428,3 +428,8 @@ def test_deep_groups_are_walked_once() -> None:
 
     assert set(touched(house["light.g0"], DIMMED, find)) == {*names, "light.a"}
     assert len(looked) == len(names)
+
+
+def test_what_a_change_asks_for() -> None:
+    """None leaves a value alone, and stops what moves."""
+    assert asked({"on": True, "brightness": None, "moving": None}) == {"on": True, "moving": None}

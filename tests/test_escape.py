@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sshhome.escape import printable, printable_json
+from sshhome.escape import line, printable, printable_json
 
 #: Any text at all, lone surrogates too.
 ANY_TEXT = st.text(st.characters())
@@ -64,3 +64,10 @@ def test_json_keeps_its_value(value: object) -> None:
     assert json.loads(text) == value
     assert len(text.splitlines()) == 1
     assert text.encode()
+
+
+def test_a_name_is_one_harmless_line() -> None:
+    """What something calls itself is one line of what can be seen, and no longer than it may be."""
+    assert line(" a\n\tb\x1b[2J\u202e ", 64) == "a b[2J"
+    assert line("x" * 1000, 64) == "x" * 64
+    assert line("\x00" * 10, 64) == ""

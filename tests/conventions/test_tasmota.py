@@ -631,7 +631,7 @@ def test_what_is_no_announcement_is_none(changes: dict[str, Any]) -> None:
 def test_names_are_made_harmless() -> None:
     """Names are short and printable, and there always is one."""
     known = house(fn=["\x1b[2J\u202eLamp\n" + "x" * 500])
-    assert known.devices[f"{MAC}/relay1"].name.startswith("[2J Lamp xxx")
+    assert known.devices[f"{MAC}/relay1"].name.startswith("[2JLamp xxx")
     known = house(dn="\0", fn=[""])
     assert known.devices[f"{MAC}/relay1"].name == f"Tasmota {MAC}"
 

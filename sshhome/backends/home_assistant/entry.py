@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from sshhome.escape import line
 from sshhome.naming import slug
 
 #: Letters of a name that is shown; what is longer says no more to anybody.
@@ -18,10 +19,7 @@ _BURNT_IN = frozenset({"mac", "zigbee", "bluetooth"})
 
 def clean(text: object, longest: int = _LONGEST_NAME) -> str:
     """Return what can be shown of a text, on one line; of anything else nothing."""
-    if not isinstance(text, str):
-        return ""
-    line = " ".join(text[: 4 * longest].split())
-    return "".join(letter for letter in line if letter.isprintable())[:longest].strip()
+    return line(text, longest) if isinstance(text, str) else ""
 
 
 def text_of(value: object) -> str:

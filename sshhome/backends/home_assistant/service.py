@@ -12,7 +12,7 @@ import msgspec
 
 from sshhome import color
 from sshhome.backends.home_assistant.entity import Told
-from sshhome.device import Device, Scalar, State
+from sshhome.device import Device, Scalar, State, asked
 from sshhome.errors import Refused
 
 
@@ -32,7 +32,7 @@ class _Wish:
         self.told = told
         self.device = device
         # Only to stand still is said by nothing.
-        self.left = {name: value for name, value in change.items() if value is not None or name == "moving"}
+        self.left = asked(change)
         self.unit = told.temperature_unit(unit)
         self.code = code
         self.calls: list[Call] = []

@@ -11,13 +11,14 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from sshhome.convention import NOTHING, Heard, Message
+from sshhome.convention import NOTHING, Heard, Message, decoded
 from sshhome.conventions.discovery import components, template
 from sshhome.conventions.discovery.abbreviation import written_out
-from sshhome.conventions.discovery.component import Component, Reading, words
+from sshhome.conventions.discovery.component import Component, Reading
 from sshhome.conventions.discovery.function import LARGEST, Failed
 from sshhome.device import Device, Scalar, State
 from sshhome.errors import Refused
+from sshhome.escape import line
 from sshhome.naming import slug
 
 #: Bytes of a message that describes: a device of sixty components has forty thousand.
@@ -332,11 +333,8 @@ def _decoded(payload: bytes, encoding: str) -> str | None:
 def _config(payload: bytes) -> dict[str, Any] | None:
     if len(payload) > _LARGEST_CONFIG:
         return None
-    try:
-        config = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    if not isinstance(config, dict):
+    config: dict[str, Any] | None = decoded(payload, dict)
+    if config is None:
         return None
     base = config.get("~")
     return {**written_out(config), "~": base}
@@ -372,7 +370,7 @@ def _identity(kind: str, place: _Place, config: Mapping[str, Any]) -> str:
 def _thing(place: _Place, component: Component, identity: str, object_id: str, config: Mapping[str, Any]) -> _Thing:
     device = config.get("device")
     of = device if isinstance(device, dict) else {}
-    name = _name(of, config, component) or words(object_id, _LONGEST_NAME)
+    name = _name(of, config, component) or line(object_id, _LONGEST_NAME)
     device_class, area = component.text("device_class"), of.get("suggested_area")
     ways, note = _ways(config, component)
     expires, off_after = component.number("expire_after", 0), component.number("off_delay", 0)
@@ -402,14 +400,14 @@ def _thing(place: _Place, component: Component, identity: str, object_id: str, c
 def _name(device: Mapping[str, Any], config: Mapping[str, Any], component: Component) -> str:
     """Return the name of a component, as Home Assistant makes it of the device's and its own."""
     whole = device.get("name")
-    of = words(whole, _LONGEST_NAME) if isinstance(whole, str) else ""
+    of = line(whole, _LONGEST_NAME) if isinstance(whole, str) else ""
     own = config.get("name")
     if "name" not in config and component.kind in {"sensor", "binary_sensor"}:
         own = component.text("device_class").replace("_", " ").capitalize()
-    own = words(own, _LONGEST_NAME) if isinstance(own, str) else ""
+    own = line(own, _LONGEST_NAME) if isinstance(own, str) else ""
     if not of or own.lower().startswith(of.lower()):
         return own or of
-    return words(f"{of} {own}", _LONGEST_NAME)
+    return line(f"{of} {own}", _LONGEST_NAME)
 
 
 def _hardware(device: Mapping[str, Any]) -> str:

@@ -12,13 +12,14 @@ import msgspec
 from sshhome import unit
 from sshhome.convention import Message
 from sshhome.conventions.discovery import template
-from sshhome.device import ATTRIBUTES, Attribute, Device, Scalar, State
+from sshhome.device import ATTRIBUTES, Attribute, Device, Scalar, State, asked
 from sshhome.errors import Refused
 
 #: Letters of a topic, and of a text of the configuration; what is longer is not offered.
 _LONGEST_TOPIC, _LONGEST_TEXT = 1024, 1024
-#: Options of an attribute and letters of one: some lamps have two hundred effects.
-_OPTIONS, LONGEST_OPTION = 300, 64
+#: Options of an attribute and letters of one: some lamps have two hundred effects. Letters of a state, as many as
+#: Home Assistant's may have.
+_OPTIONS, LONGEST_OPTION, LONGEST_STATE = 300, 64, 255
 #: What a device says that has a value no longer.
 NONE = "None"
 
@@ -169,7 +170,7 @@ class Component:
 
     def say(self, device: Device, change: State) -> list[Message]:
         """Return what to publish for a change; raises Refused."""
-        wanted = {name: value for name, value in change.items() if value is not None or name == "moving"}
+        wanted = asked(change)
         for name in wanted:
             if name not in self.orders:
                 why = self._why.get(name, "it takes no such order")
@@ -209,8 +210,3 @@ class Component:
     def switched(self, on: str, off: str) -> Mapping[str, Scalar]:
         """Return the words for on and off that a state has, which are those of orders if no others are given."""
         return {self.text("state_off", off): False, self.text("state_on", on): True}
-
-
-def words(text: str, longest: int = 255) -> str:
-    """Return a text as one line that a person can be shown."""
-    return "".join(char for char in " ".join(text.split()) if char.isprintable())[:longest].strip()

@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from sshhome.convention import NOTHING, Heard, Message
+from sshhome.convention import NOTHING, Heard, Message, decoded
 from sshhome.conventions.homie import node as homie
 from sshhome.conventions.homie.node import ID, Node, Shape
 from sshhome.conventions.homie.value import Part
-from sshhome.device import ATTRIBUTES, Device, Scalar, State
+from sshhome.device import ATTRIBUTES, Device, Scalar, State, asked
 from sshhome.errors import Refused
+from sshhome.escape import line
 from sshhome.naming import slug
 
 #: Bytes of a description, and of a value; both are kept.
@@ -90,8 +91,7 @@ class _Homie:
     def _add(self, node: str, shape: Shape, name: str, *, available: bool) -> None:
         if len(self.devices) >= _DEVICES:
             return
-        shown = "".join(sign if sign.isprintable() else " " for sign in name)
-        shown = " ".join(shown.split())[:_LONGEST].strip() or self.id
+        shown = line(name, _LONGEST) or self.id
         has = {attribute.name: attribute for part in shape.parts for attribute in part.attributes}
         can = {name: has[name] for name in ATTRIBUTES if name in has}
         identity = f"{self.id}/{node}/{shape.own}" if shape.own else f"{self.id}/{node}"
@@ -144,7 +144,7 @@ class Homie:
         shape = known.shapes.get(device.identity) if known else None
         if known is None or shape is None:
             raise Refused(f"{device.name} has not described itself")
-        wanted = {name: value for name, value in change.items() if value is not None or name == "moving"}
+        wanted = asked(change)
         takes = known.devices[device.identity]
         able = all(takes.can_set(name) or name == "moving" for name in wanted)
         said = list(homie.written(shape, device.state, wanted)) if able else []
@@ -180,11 +180,11 @@ class Homie:
     def _describe(self, id_: str, payload: bytes) -> Heard:
         description = _Description()
         if payload:
-            try:
-                # Some write a truth in quotes.
-                description = msgspec.json.decode(payload, type=_Description, strict=False)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            # Some write a truth in quotes.
+            told = decoded(payload, _Description, strict=False)
+            if told is None:
                 return NOTHING
+            description = told
         known = self._new(id_)
         if known is None:
             return NOTHING

@@ -13,6 +13,7 @@ import msgspec
 
 from sshhome import color, unit
 from sshhome.device import ATTRIBUTES, Attribute, Scalar, State
+from sshhome.escape import line
 
 #: Choices of a property that are looked at; nobody could handle more.
 _MOST = 64
@@ -100,7 +101,7 @@ class _Single(msgspec.Struct, frozen=True):
 
     def read(self, text: str) -> Scalar:
         """Return a value as the house has it."""
-        return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())[:_LONGEST]
+        return line(text, _LONGEST)
 
     def written(self, value: Scalar) -> str:
         """Return a value as Homie has it; it is no empty message, for that would take the value away."""

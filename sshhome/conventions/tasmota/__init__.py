@@ -9,15 +9,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
-from sshhome.convention import NOTHING, Heard, Message
+from sshhome.convention import NOTHING, Heard, Message, decoded
 from sshhome.conventions.tasmota import part as tasmota
 from sshhome.conventions.tasmota.part import MOST, Config, Part, Reading
-from sshhome.device import ATTRIBUTES, Attribute, Device, State
+from sshhome.device import ATTRIBUTES, Attribute, Device, State, asked
 from sshhome.errors import Refused
-from sshhome.escape import printable
+from sshhome.escape import line, printable
 from sshhome.naming import slug
 
 #: Bytes of a message, and of one that announces, which is kept; real ones have two thousand.
@@ -96,8 +95,7 @@ class _Thing:
         return asked
 
     def _add(self, part: Part, suffix: str, kind: str, name: str, attributes: Iterable[Attribute]) -> str:
-        shown = "".join(sign if sign.isprintable() else " " for sign in name)
-        shown = " ".join(shown.split())[:_LONGEST].strip() or f"Tasmota {self.config.mac}"
+        shown = line(name, _LONGEST) or f"Tasmota {self.config.mac}"
         can = {attribute.name: attribute for attribute in attributes}
         identity = f"{self.config.mac}{suffix}"
         self.parts[identity] = part
@@ -228,7 +226,7 @@ class Tasmota:
         thing = self._thing(device.identity)
         if thing is None or device.identity not in thing.parts:
             raise Refused(f"{device.name} has not announced itself")
-        wanted = {name: value for name, value in change.items() if value is not None or name == "moving"}
+        wanted = asked(change)
         known = thing.devices[device.identity]
         able = all(known.can_set(name) or (name == "moving" and name in known.attributes) for name in wanted)
         said = thing.parts[device.identity].say(device.state, wanted) if able and wanted else []
@@ -301,29 +299,19 @@ def _reach(thing: _Thing, payload: bytes, heard: Heard) -> None:
 
 
 def _config(payload: bytes, mac: str) -> Config | None:
-    try:
-        config = msgspec.json.decode(payload, type=Config)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return config if config.mac == mac and all(map(config.where, range(3))) else None
+    config = decoded(payload, Config)
+    return config if config is not None and config.mac == mac and all(map(config.where, range(3))) else None
 
 
 def _sensors(payload: bytes) -> Sequence[Reading] | None:
-    try:
-        told = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    told = told.get("sn") if isinstance(told, dict) else None
+    told = (decoded(payload, dict) or {}).get("sn")
     return tasmota.readings(told) if isinstance(told, dict) else None
 
 
 def _told(leaf: str, payload: bytes) -> Mapping[str, Any]:
     """Return what a message tells; in an answer to STATUS that is one level deeper, and POWER is told in a word too."""
-    try:
-        told = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        told = None
-    if not isinstance(told, dict):
+    told: dict[str, Any] | None = decoded(payload, dict)
+    if told is None:
         return {leaf: payload[:MOST].decode(errors="replace")} if leaf.startswith("POWER") else {}
     for status in ("StatusSNS", "StatusSTS"):
         if isinstance(told.get(status), dict):

@@ -8,12 +8,12 @@ name of the device, so it belongs to what was last said to that.
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
-from sshhome.convention import NOTHING, Heard, Message
+from sshhome.convention import NOTHING, Heard, Message, decoded
 from sshhome.conventions.zigbee2mqtt.expose import Expose, Part
 from sshhome.conventions.zigbee2mqtt.thing import grouped, parts
 from sshhome.device import ATTRIBUTES, Device, Scalar, State
@@ -223,7 +223,7 @@ class Zigbee2MQTT:
         return Heard(changed=self._make(thing)) if thing is not None else NOTHING
 
     def _hear_state(self, thing: _Thing, payload: bytes) -> Heard:
-        told = _decoded(payload, dict[str, Any])
+        told = decoded(payload, dict[str, Any])
         if told is None:
             return NOTHING
         known = {key for part in thing.parts.values() for key in part.properties}
@@ -241,7 +241,7 @@ class Zigbee2MQTT:
         return Heard(changed=[*before, *self._make(thing)])
 
     def _hear_devices(self, payload: bytes) -> Heard:
-        listed = _decoded(payload, list[msgspec.Raw])
+        listed = decoded(payload, list[msgspec.Raw])
         return NOTHING if listed is None else Heard(rest=self._list(listed[:_THINGS]))
 
     def _list(self, listed: Sequence[msgspec.Raw]) -> Iterator[Heard]:
@@ -261,32 +261,32 @@ class Zigbee2MQTT:
         yield from self._settle(things)
 
     def _hear_groups(self, payload: bytes) -> Heard:
-        listed = _decoded(payload, list[msgspec.Raw])
+        listed = decoded(payload, list[msgspec.Raw])
         if listed is None:
             return NOTHING
-        read = (_decoded(raw, _Group) for raw in listed[:_THINGS])
+        read = (decoded(raw, _Group) for raw in listed[:_THINGS])
         self._groups = [group for group in read if group is not None and _is_name(group.friendly_name)]
         devices = {key: thing for key, thing in self._things.items() if not key.startswith("group/")}
         return Heard(rest=self._settle(devices))
 
     def _device(self, raw: msgspec.Raw) -> _Thing | None:
         """Return a device as it is listed; None for what is none, or not one yet."""
-        entry = _decoded(raw, _Entry)
+        entry = decoded(raw, _Entry)
         if entry is None or entry.type == "Coordinator":
             return None
         key, name = entry.ieee_address, entry.friendly_name
         if _IEEE.fullmatch(key) is None or not _is_name(name):
             return None
-        definition = _decoded(entry.definition, _Definition)
+        definition = decoded(entry.definition, _Definition)
         if definition is None and not entry.interview_completed:
             return None
-        endpoints = _decoded(entry.endpoints, dict[str, _Endpoint]) or {}
+        endpoints = decoded(entry.endpoints, dict[str, _Endpoint]) or {}
         thing = _Thing(key, name, key[2:], disabled=entry.disabled, awake=entry.type == "Router")
         thing.note = "disabled in Zigbee2MQTT" if entry.disabled else ""
         if definition is None:
             thing.note = thing.note or "not supported by Zigbee2MQTT"
         else:
-            read = (_decoded(one, Expose) for one in definition.exposes[:_EXPOSES])
+            read = (decoded(one, Expose) for one in definition.exposes[:_EXPOSES])
             found = parts([one for one in read if one is not None], name, definition.description or "")
             several = len(found) > 1
             thing.parts = {f"{key}/{part.endpoint}" if several and part.endpoint else key: part for part in found}
@@ -407,7 +407,7 @@ class Zigbee2MQTT:
         )
 
     def _hear_log(self, payload: bytes) -> Heard:
-        told = _decoded(payload, _Log)
+        told = decoded(payload, _Log)
         if told is None:
             return NOTHING
         if told.level != "error":
@@ -438,20 +438,9 @@ class Zigbee2MQTT:
         return NOTHING
 
 
-T = TypeVar("T")
-
-
-def _decoded(payload: bytes | msgspec.Raw, kind: type[T]) -> T | None:
-    """Return JSON as what it is to be, None if it is not."""
-    try:
-        return msgspec.json.decode(payload, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
 def _online(payload: bytes) -> bool | None:
     """Return whether something is online, told as JSON, or plainly as older versions do."""
-    told = _decoded(payload, dict[str, Any])
+    told = decoded(payload, dict[str, Any])
     word = told.get("state") if told is not None else payload[:16].decode(errors="replace").strip('"')
     return {"online": True, "offline": False}.get(word) if isinstance(word, str) else None
 

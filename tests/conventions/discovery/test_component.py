@@ -2,7 +2,7 @@
 
 import pytest
 
-from sshhome.conventions.discovery.component import Component, words
+from sshhome.conventions.discovery.component import Component
 from sshhome.conventions.discovery.components import BUILDERS, build
 from sshhome.device import Device
 from sshhome.errors import Refused
@@ -84,9 +84,3 @@ def test_every_component_can_be_described_by_nothing(kind: str) -> None:
 def test_other_components_are_none() -> None:
     """What is of no use here is not built."""
     assert [build(kind, {}) for kind in ("camera", "update", "device_automation", "tag", "")] == [None] * 5
-
-
-def test_words_are_one_harmless_line() -> None:
-    """Control characters and line ends are gone, and what is too long is cut."""
-    assert words(" a\n\tb\x1b[2J\u202e ") == "a b[2J"
-    assert len(words("x" * 1000)) == 255

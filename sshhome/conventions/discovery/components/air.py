@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 
 from sshhome import unit
-from sshhome.conventions.discovery.component import LONGEST_OPTION, NONE, Component, words
+from sshhome.conventions.discovery.component import LONGEST_OPTION, NONE, Component
 from sshhome.device import State
+from sshhome.escape import line
 
 _MODES = ("auto", "off", "cool", "heat", "dry", "fan_only")
 
@@ -50,7 +51,7 @@ def _climate(made: Component) -> None:
 def _action(text: str) -> State:
     if text in {"", NONE}:
         return {"heating": None, "cooling": None, "doing": None} if text else {}
-    return {"heating": text == "heating", "cooling": text == "cooling", "doing": words(text, LONGEST_OPTION)}
+    return {"heating": text == "heating", "cooling": text == "cooling", "doing": line(text, LONGEST_OPTION)}
 
 
 def _choice(made: Component, name: str, key: str, options: Sequence[str], value_template: str) -> None:
@@ -93,7 +94,7 @@ def _humidifier(made: Component) -> None:
             "doing",
             "action_topic",
             "action_template",
-            lambda text: {"doing": None if text == NONE else words(text, LONGEST_OPTION)} if text else {},
+            lambda text: {"doing": None if text == NONE else line(text, LONGEST_OPTION)} if text else {},
         )
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from sshhome.convention import Message
-from sshhome.conventions.discovery.component import LONGEST_OPTION, NONE, Component, Outlet, Value, words
+from sshhome.conventions.discovery.component import LONGEST_OPTION, NONE, Component, Outlet, Value
 from sshhome.conventions.discovery.function import from_json
 from sshhome.device import Device, State
 from sshhome.errors import Refused
+from sshhome.escape import line
 
 _ACTIVITIES: Mapping[str, str] = {
     "cleaning": "cleaning",
@@ -26,7 +27,7 @@ def _active(made: Component, *activities: str) -> Callable[[str], State]:
         if not text:
             return {}
         activity = _ACTIVITIES.get(text)
-        doing = None if text == NONE else words(text, LONGEST_OPTION)
+        doing = None if text == NONE else line(text, LONGEST_OPTION)
         return {"activity": activity if activity in activities else None, "doing": doing}
 
     return take

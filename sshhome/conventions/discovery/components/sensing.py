@@ -1,9 +1,10 @@
 """What measures or notices: sensor, binary_sensor, event."""
 
 from sshhome import unit
-from sshhome.conventions.discovery.component import LONGEST_OPTION, NONE, Component, words
+from sshhome.conventions.discovery.component import LONGEST_OPTION, LONGEST_STATE, NONE, Component
 from sshhome.conventions.discovery.function import from_json
 from sshhome.device import State
+from sshhome.escape import line
 
 
 def _binary_sensor(made: Component) -> None:
@@ -30,7 +31,7 @@ def _sensor(made: Component) -> None:
 
 
 def _status(text: str) -> State:
-    return {} if not text else {"status": None if text in {NONE, "unknown"} else words(text)}
+    return {} if not text else {"status": None if text in {NONE, "unknown"} else line(text, LONGEST_STATE)}
 
 
 def _event(made: Component) -> None:
@@ -42,7 +43,7 @@ def _event(made: Component) -> None:
         except ValueError:
             return {}
         kind = told.get("event_type") if isinstance(told, dict) else None
-        return {"event": words(kind, LONGEST_OPTION)} if isinstance(kind, str) and kind else {}
+        return {"event": line(kind, LONGEST_OPTION)} if isinstance(kind, str) and kind else {}
 
     made.read("event", "state_topic", "value_template", take)
 

@@ -6,9 +6,10 @@ import msgspec
 
 from sshhome import unit
 from sshhome.convention import Message
-from sshhome.conventions.discovery.component import NONE, Component, Value, words
+from sshhome.conventions.discovery.component import LONGEST_STATE, NONE, Component, Value
 from sshhome.conventions.discovery.function import from_json
 from sshhome.device import Device, State
+from sshhome.escape import line
 
 
 def _switch(made: Component) -> None:
@@ -69,7 +70,7 @@ def _text(made: Component) -> None:
     low, high = made.number("min", 0), made.number("max", 255)
     made.has("text", low=max(low, 0), high=min(high, 255))
     if made.text("mode") != "password":
-        made.read("text", "state_topic", "value_template", lambda text: {"text": words(text)})
+        made.read("text", "state_topic", "value_template", lambda text: {"text": line(text, LONGEST_STATE)})
     made.tell("text", "command_topic", "command_template")
 
 
