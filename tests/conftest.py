@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from sshhome.clock import Clock
 from sshhome.password import hash_password
 from tests.client import Door
 from tests.process import Operator
+
+# A shell that runs this in the background has told it to ignore ^C, and so what it starts: there it must end things.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What fails here fails for everybody who looks, however busy the machine; `make explore` goes where no run has been.
 hypothesis.settings.register_profile(

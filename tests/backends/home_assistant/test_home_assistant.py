@@ -508,7 +508,7 @@ async def test_it_freezes(ha: HomeAssistant, behind: Open, reports: _Reports) ->
         lamp = device(backend, "light.kitchen_lights")
         ha.freeze()
         try:
-            with pytest.raises(Unavailable):
+            with pytest.raises(NotConfirmed, match=r"sent to light\.kitchen_lights, not confirmed"):
                 await backend.apply(lamp, {"on": True})
             await until(lambda: not backend.link.up)
             assert "does not answer" in backend.link.says
