@@ -14,3 +14,13 @@ async def turns() -> None:
     """Let the loop run what is due, and what that in turn asks for."""
     for _ in range(10):
         await asyncio.sleep(0)
+
+
+async def end(task: asyncio.Task[None]) -> None:
+    """Cancel a task until it ends: a cancellation can be lost in Python 3.11's `wait_for`, which aiomqtt waits with."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=1.0)
+    if not task.cancelled():
+        # Whoever wants to know looks.
+        task.exception()

@@ -28,6 +28,7 @@ from sshhome.backend import NEWS
 from sshhome.backends import mqtt
 from sshhome.backends.home_assistant import websocket
 from tests.client import PATIENCE, until
+from tests.loop import end
 from tests.process import Process
 from tests.servers import things
 from tests.servers.home_assistant import HomeAssistant, home_assistant
@@ -312,13 +313,7 @@ async def plug_in(machine: Machine) -> None:
                 told = payload.replace("lamps/", "esphome/")
                 await line.publish(topic.replace("lamps/", "esphome/"), told, qos=1, retain=True)
     life = asyncio.create_task(things._obey(line, kitchen))
-    machine.stack.push_async_callback(ended, life)
-
-
-async def ended(life: "asyncio.Task[None]") -> None:
-    """End what lives, which may have ended with the broker."""
-    life.cancel()
-    await asyncio.gather(life, return_exceptions=True)
+    machine.stack.push_async_callback(end, life)
 
 
 async def move_in(machine: Machine) -> None:
@@ -415,7 +410,7 @@ async def check(machine: Machine, step: Step) -> None:
     """Run a command, and compare what it says with what is shown, if anything is."""
     async with contextlib.AsyncExitStack() as stack:
         if step.what in MEANWHILE:
-            stack.push_async_callback(ended, asyncio.create_task(MEANWHILE[step.what](machine)))
+            stack.push_async_callback(end, asyncio.create_task(MEANWHILE[step.what](machine)))
         said = await machine.run(step)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):

@@ -22,6 +22,7 @@ from sshhome.errors import NotConfirmed, SiteError, Unavailable
 from sshhome.house import House
 from tests.backends.contract import BackendContract, Reports
 from tests.client import PATIENCE, until
+from tests.loop import end
 from tests.servers.mosquitto import Mosquitto, mosquitto, slow_line
 from tests.servers.things import DiscoveryLamps, HomieLamps, Lamps, TasmotaLamps, ZigbeeLamps, client, living
 from tests.test_house import make_house, ways
@@ -451,7 +452,7 @@ async def test_the_door_is_announced(broker: Mosquitto, behind: Behind) -> None:
         introduced = [json.loads(told) for topic, (told, _) in heard.items() if topic.startswith("homeassistant/")]
         assert {about["name"] for about in introduced} == {"Sessions", "Bans", "Last login", "Last login at", "Door"}
         assert {about["device"]["identifiers"][0] for about in introduced} == {"sshhome_house"}
-        listening.cancel()
+        await end(listening)
     async with client(broker) as late:
         await late.subscribe("sshhome/#", qos=1)
         kept = set()

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import aiomqtt
 
+from tests.loop import end
 from tests.servers.mosquitto import Mosquitto
 
 #: The lamps of each house of lamps; the last one is out of reach.
@@ -246,9 +247,9 @@ async def living(broker: Mosquitto, lamps: Lamps) -> AsyncIterator[aiomqtt.Clien
             try:
                 yield line
             finally:
-                life.cancel()
-                (ended,) = await asyncio.gather(life, return_exceptions=True)
-            assert not isinstance(ended, AssertionError), ended
+                await end(life)
+            if not life.cancelled() and isinstance(wrong := life.exception(), AssertionError):
+                raise wrong
 
 
 async def _obey(line: aiomqtt.Client, lamps: Lamps) -> None:

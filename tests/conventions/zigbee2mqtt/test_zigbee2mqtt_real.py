@@ -16,6 +16,7 @@ from sshhome.conventions.zigbee2mqtt import Zigbee2MQTT
 from sshhome.device import Device, State
 from sshhome.errors import Refused
 from tests.client import until
+from tests.loop import end
 from tests.servers.mosquitto import Mosquitto, mosquitto
 from tests.servers.zigbee2mqtt import ADDRESSES, Zigbee2mqtt, zigbee2mqtt
 
@@ -91,8 +92,7 @@ async def listening(broker: Mosquitto) -> AsyncIterator[Listener]:
         try:
             yield listener
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end(task)
 
 
 @pytest.fixture
