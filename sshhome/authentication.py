@@ -218,9 +218,24 @@ def verifies(blob: bytes, message: bytes, signature: bytes) -> bool:
     try:
         allowed = SIGNATURES.get(wire.Wire(blob).text(), frozenset())
         key = asyncssh.public_key.decode_ssh_public_key(blob)
-        return wire.Wire(signature).text() in allowed and key.verify(message, signature)
+        algorithm = wire.Wire(signature).text()
+        if algorithm.startswith("rsa-"):
+            signature = _whole(blob, signature)
+        return algorithm in allowed and key.verify(message, signature)
     except (ValueError, OverflowError):
         return False
+
+
+def _whole(blob: bytes, signature: bytes) -> bytes:
+    """Return an RSA signature as long as its key: PuTTY leaves out the zeros that one in 256 begins with.
+
+    RFC 8332 wants them, and OpenSSH's sshd puts them back too.
+    """
+    read, key = wire.Wire(signature), wire.Wire(blob)
+    algorithm, made = read.string(), read.string()
+    read.end()
+    _, _, modulus = key.string(), key.string(), key.string()
+    return wire.string(algorithm) + wire.string(made.rjust(len(modulus.lstrip(b"\0")), b"\0"))
 
 
 def _fido_flags(signature: bytes) -> int:

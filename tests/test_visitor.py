@@ -22,6 +22,7 @@ from sshhome.authentication import verifies
 from sshhome.certificate import read_certificate
 from sshhome.connection import Connection
 from sshhome.key import fingerprint
+from sshhome.wire import Wire
 from tests.client import Door, RawChannel, Reply, ask, run, until
 from tests.conftest import NOON, FixedClock
 from tests.test_certificate import made
@@ -612,6 +613,22 @@ def test_no_bytes_break_the_check_of_a_signature(data: st.DataObject) -> None:
     for kind in KINDS:
         fields = data.draw(st.lists(st.binary(max_size=80), max_size=4))
         verifies(String(kind) + b"".join(map(String, fields)), b"", String(kind) + data.draw(st.binary(max_size=80)))
+
+
+def test_a_signature_without_its_zeros() -> None:
+    """PuTTY leaves out the zeros that an RSA signature begins with, one time in 256: it is good all the same."""
+    signer = asyncssh.generate_private_key("ssh-rsa", key_size=2048)
+    for number in range(5000):
+        message = number.to_bytes(4, "big")
+        read = Wire(signer.sign(message, b"rsa-sha2-256"))
+        algorithm, signature = read.string(), read.string()
+        if not signature[0]:
+            break
+    short = String(algorithm) + String(signature.lstrip(b"\0"))
+    assert verifies(signer.public_data, message, short)
+    assert not verifies(signer.public_data, message + b"!", short)
+    assert not verifies(signer.public_data, message, short + b"!")
+    assert not verifies(signer.public_data, message, String(algorithm) + String(signature.lstrip(b"\0")[1:]))
 
 
 SIGNER = asyncssh.generate_private_key("ssh-ed25519")
