@@ -170,6 +170,39 @@ async def test_a_broker_that_is_killed(broker: Mosquitto, behind: Behind, report
                 await found(backend)
 
 
+async def test_a_broker_that_is_killed_under_load(broker: Mosquitto, house: House, tmp_path: Path) -> None:
+    """Orders that are under way as the broker dies each end truthfully and in time; afterwards they are taken again."""
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(living(broker, DiscoveryLamps()))
+        await house.add("mqtt", *ways(MqttBackend, {"kind": "mqtt", "url": broker.url()}, tmp_path, Clock()))
+        ids = ("light.kitchen", "light.desk")
+        await until(lambda: all(id_ in house.devices and house.devices[id_].available for id_ in ids))
+        house.confirm_within = 0.5
+        ended: list[str] = []
+
+        async def give(id_: str) -> None:
+            on = True
+            while "Unavailable" not in ended[-4:]:
+                try:
+                    ended.append(str((await house.change(id_, {"on": on})).state["on"] is on))
+                except (NotConfirmed, Unavailable) as error:
+                    ended.append(type(error).__name__)
+                on = not on
+
+        giving = [asyncio.create_task(give(id_)) for id_ in ids for _ in range(5)]
+        await until(lambda: ended.count("True") > 50)
+        await broker.save()
+        await broker.kill()
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.gather(*giving)
+        assert set(ended) <= {"True", "NotConfirmed", "Unavailable"}
+    await broker.start()
+    async with living(broker, DiscoveryLamps()):
+        await until(lambda: house.devices["light.kitchen"].available)
+        house.confirm_within = PATIENCE
+        assert (await house.change("light.kitchen", {"on": True})).state["on"] is True
+
+
 async def test_orders_are_never_sent_later(broker: Mosquitto, behind: Behind) -> None:
     """An order that could not be sent is not sent when the broker is back, nor is one sent twice or kept by it."""
     async with behind(broker) as backend:
