@@ -77,7 +77,6 @@ class Door(NamedTuple):
     def waiting_printer(self) -> Iterator[Callable[[], None]]:
         """Let orders to switch.printer wait until the function that this yields is called: that it is on."""
         house = self.server.visitors.dispatch.house
-        before, house.confirm_within = house.confirm_within, PATIENCE
         printer = house.devices["switch.printer"]
 
         def echo() -> None:
@@ -87,6 +86,15 @@ class Door(NamedTuple):
             yield echo
         finally:
             echo()
+
+    @contextlib.contextmanager
+    def mute_printer(self) -> Iterator[None]:
+        """Let orders to switch.printer end at once, not confirmed: it never answers."""
+        house = self.server.visitors.dispatch.house
+        before, house.confirm_within = house.confirm_within, 0.0
+        try:
+            yield
+        finally:
             house.confirm_within = before
 
     @contextlib.asynccontextmanager

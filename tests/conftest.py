@@ -15,7 +15,7 @@ import pytest
 from sshhome import app
 from sshhome.clock import Clock
 from sshhome.password import hash_password
-from tests.client import Door
+from tests.client import PATIENCE, Door
 from tests.process import Operator
 
 # A shell that runs this in the background has told it to ignore ^C, and so what it starts: there it must end things.
@@ -151,7 +151,7 @@ def operator(tmp_path: Path) -> Operator:
 async def door(site: app.Site, clock: FixedClock, keys: Path) -> AsyncIterator[Door]:
     """Serve the site in this process, on a free port and with the clock standing still."""
     async with app.running(site, ["127.0.0.1:0"], clock, NoChance()) as running:
-        running.server.visitors.dispatch.house.confirm_within = 0.2
+        running.server.visitors.dispatch.house.confirm_within = PATIENCE
         yield Door(running.server, site, running.addresses[0], keys, running.reload)
 
 
@@ -165,7 +165,7 @@ def serve(site: app.Site, clock: FixedClock, keys: Path) -> Callable[..., contex
         (site.path / "sshhome.toml").write_text(f"{more}\n{room}{CONFIG}")
         configured = app.Site(site.path)
         async with app.running(configured, ["127.0.0.1:0"], clock, NoChance()) as running:
-            running.server.visitors.dispatch.house.confirm_within = 0.2
+            running.server.visitors.dispatch.house.confirm_within = PATIENCE
             yield Door(running.server, configured, running.addresses[0], keys, running.reload)
 
     return serving

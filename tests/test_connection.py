@@ -320,10 +320,11 @@ async def test_a_channel_runs_one_thing(door: Door, first: str) -> None:
     async with door.connect("home") as connection:
         raw = await RawChannel.open(connection)
         assert await raw.terminal()
-        assert await raw.ask(first, *([String("on printer")] if first == "exec" else []))
-        assert not await raw.ask("exec", String("on desk"))
-        assert not await raw.ask("shell")
-        assert not await raw.terminal()
+        with door.waiting_printer():
+            assert await raw.ask(first, *([String("on printer")] if first == "exec" else []))
+            assert not await raw.ask("exec", String("on desk"))
+            assert not await raw.ask("shell")
+            assert not await raw.terminal()
     await until(lambda: door.audit("session.closed"))
     assert len(door.audit("session.opened")) == 1
     assert not any(event["devices"] == ["light.desk"] for event in door.audit("order.done"))

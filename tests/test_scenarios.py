@@ -14,6 +14,7 @@ A transcript holds orders and the answers to them:
 `SSHHOME_UPDATE=1 make test` writes the answers anew; the diff is for the reviewer.
 """
 
+import contextlib
 import os
 import re
 from collections import deque
@@ -94,14 +95,15 @@ def _given(door: Door, line: str) -> str:
     return re.sub(r"\{(\w+)\}", lambda named: (door.keys / f"{named[1]}.pub").read_text().strip(), line)
 
 
-async def _play(path: Path, ask: Ask) -> None:
+async def _play(door: Door, path: Path, ask: Ask) -> None:
     text = path.read_text(encoding="utf-8")
     played = ""
     for before, order, stdin in _steps(text):
         played += before
         if order is None:
             continue
-        answer = await ask(order, stdin)
+        with door.mute_printer() if "printer" in order["line"] else contextlib.nullcontext():
+            answer = await ask(order, stdin)
         err = "".join(f"! {line}\n" for line in answer.err.splitlines())
         status = f"[{answer.status}]\n" if answer.status else ""
         given = "".join(f"  {line}\n" for line in (stdin or "").splitlines())
@@ -126,7 +128,7 @@ async def test_in_process(door: Door, path: Path) -> None:
             user, _given(door, match["line"]), stdin=stdin, key=match["key"], password=match["password"], source=source
         )
 
-    await _play(path, ask)
+    await _play(door, path, ask)
 
 
 @pytest.mark.real
@@ -148,4 +150,4 @@ async def test_through_openssh(door: Door, path: Path, program: Callable[[str], 
             return Answer("", f"disconnected: {told[1]}\n", 255)
         return Answer("", "permission denied\n", 255) if "Permission denied" in answer.err else answer
 
-    await _play(path, ask)
+    await _play(door, path, ask)

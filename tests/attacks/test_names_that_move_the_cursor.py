@@ -88,7 +88,8 @@ async def test_a_device(door: Door) -> None:
     for line in ("list", "list light.*", "show", "show desk", "dim desk 40", "get desk.brightness", "off all"):
         rename(door, "light.desk", name=EVIL)
         rename(door, "light.hall", name=EVIL, room=EVIL)
-        answer = await door.ask("home", line)
+        with door.mute_printer():
+            answer = await door.ask("home", line)
         assert is_harmless(answer.out + answer.err), line
     rename(door, "light.desk", name=EVIL)
     await everywhere(door, "show desk")

@@ -57,10 +57,11 @@ async def prompt(screen: Terminal, line: str, user: str = "home") -> None:
 async def test_ctrl_d_leaves_with_the_status_of_the_last_order(door: Door, orders: Sequence[str], status: int) -> None:
     """^D on an empty line ends the shell, whose exit status is that of the last order."""
     async with terminal(door) as screen:
-        for number, order in enumerate(orders, 1):
-            screen.type(f"{order}\r")
-            await until(lambda number=number: len(door.orders()) >= number)  # type: ignore[misc]  # (bound at once)
-            await prompt(screen, "")
+        with door.mute_printer():
+            for number, order in enumerate(orders, 1):
+                screen.type(f"{order}\r")
+                await until(lambda number=number: len(door.orders()) >= number)  # type: ignore[misc]  # (bound at once)
+                await prompt(screen, "")
         screen.type(CTRL_D)
         assert await left(screen) == status
     assert len(door.audit("session.closed")) == 1
