@@ -240,7 +240,7 @@ async def test_a_cover_moves_and_stops(house: Open, reports: Reports) -> None:
     """A cover takes its time: it reports its way step by step, turns back when told, and stops where it is."""
     backend = await house()
     opening = await apply(backend, "cover.garage", position=100)
-    assert opening.state == {"position": 0, "moving": "opening"}
+    assert opening.state["moving"] == "opening"
     await until(lambda: reports.last["cover.garage"].state == {"position": 100, "moving": None})
     way = [report.state["position"] for report in reports.all if report.id == "cover.garage"]
     assert way == [0, *range(5, 101, 5)]
