@@ -21,7 +21,7 @@ from sshhome.reload import Reload
 from sshhome.server import Server
 
 #: Seconds any single condition is waited for before a test fails.
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def report(house: House, device: Device) -> None:
