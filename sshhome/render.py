@@ -1,32 +1,37 @@
 """An outcome becomes what the client reads: a sentence, a table, or JSON; errors go to standard error."""
 
 import io
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from sshhome.device import ATTRIBUTES, Device, Scalar
+from sshhome import plot
+from sshhome.device import Device
 from sshhome.errors import NotConfirmed, SshhomeError
 from sshhome.escape import printable, printable_json
-from sshhome.order import Table
-from sshhome.outcome import Answer, DryRun, Outcome
-from sshhome.summary import color, summary, whereabouts
+from sshhome.form import human, plain
+from sshhome.order import Cell, Plot, Table
+from sshhome.outcome import Answer, DryRun, Filtered, Outcome
+from sshhome.progress import bar
 
 #: Narrower than this a wrapped column is no pleasure to read.
 _WRAPPED = 14
-_TONES = {"good": "green", "active": "bold yellow", "alert": "bold red", "dim": "dim"}
+#: Characters of a bar.
+_BAR = 8
+_TONES = {"good": "green", "active": "bold magenta", "alert": "bold red", "dim": "dim"}
 
 
 class Look(msgspec.Struct, frozen=True):
     """What the client's terminal can show; `color` is rich's colour system, empty for none.
 
-    With `wrap`, sentences break between words; what a script reads never breaks.
+    With `wrap`, sentences break between words; what a script reads never breaks. `drawn` is whether it can show bars
+    and plots, which say nothing to whoever has the screen read out.
     """
 
     columns: int = 80
     color: str = ""
     wrap: bool = False
+    drawn: bool = False
 
 
 def render(outcome: Outcome, look: Look) -> tuple[str, str]:
@@ -62,72 +67,23 @@ def _broken(line: str, columns: int) -> list[str]:
 
 
 def _human(outcome: Outcome, answer: Answer, look: Look) -> str:
-    order = outcome.order
-    assert order is not None  # noqa: S101 (there is no answer without an order)
-    if isinstance(answer.value, DryRun):
-        text: str | Table = _would(answer.value, answer.label)
-    elif isinstance(answer.value, Device) and not outcome.wait:
-        text = f"sent to {answer.label}"
-    elif isinstance(order.says, str):
-        text = order.says.format_map(_Fields(answer))
-    else:
-        text = order.says(answer.value)
+    text = human(outcome, answer)
+    if isinstance(text, Plot) and not isinstance(answer.value, Filtered):
+        return _plot(text, look)
     if isinstance(text, Table):
         return table(text, look)
-    if answer.back:
-        text = f"{text}; {answer.back}"
     return wrapped(text, look) if text else ""
 
 
-def _would(plan: DryRun, label: str) -> str:
-    """Return what an order would do."""
-    if not plan.id:
-        return f"would give '{plan.order}'"
-    if plan.before == plan.change:
-        return f"would leave {label} as it is"
-    told = [
-        f"{ATTRIBUTES[name].title}: {_value(name, plan.before[name])} → {_value(name, plan.change[name])}"
-        for name in plan.change
-    ]
-    return f"would change {label}: {', '.join(told)}"
-
-
-def _value(name: str, value: Scalar) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "none" if value is None else ATTRIBUTES[name].show(value)
-
-
-class _Fields(dict[str, Any]):
-    """What an order's `says` template may name, worked out when it does."""
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(answer.args, label=answer.label)
-        self._answer = answer
-
-    def __missing__(self, name: str) -> object:
-        device: Device = self._answer.value
-        match name:
-            case "id" | "name" | "room" | "kind":
-                return getattr(device, name)
-            case "is":
-                return summary(device)
-            case "on_off":
-                return "on" if device.state.get("on") else "off"
-            case "where":
-                return whereabouts(device)
-            case "change":
-                change: Mapping[str, Any] = self._answer.args["value"]
-                return ", ".join(_changed(device, attribute) for attribute in change)
-        return device.state[name]
-
-    def __getitem__(self, name: str) -> object:
-        return color(self._answer.value) if name == "color" else super().__getitem__(name)
-
-
-def _changed(device: Device, name: str) -> str:
-    attribute = device.attributes[name]
-    return f"{attribute.title} is {attribute.show(device.state.get(name))}"
+def _plot(content: Plot, look: Look) -> str:
+    """Return a plot, or where it cannot be drawn or there is nothing to draw the table of it."""
+    if not content.rows:
+        return table(content, look)
+    if look.drawn and plot.fits(look.columns):
+        shown = "".join(f"{printable(line)}\n" for line in plot.draw(content.chart, look.columns))
+    else:
+        shown = table(content, look)
+    return f"{wrapped(content.title, look)}{shown}{wrapped(content.foot, look)}"
 
 
 def _left_out(outcome: Outcome) -> str:
@@ -159,16 +115,8 @@ def _json(outcome: Outcome) -> tuple[str, str]:
     return "".join(_dump(value) for value in values), error
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 (anything an order returns)
-    if isinstance(value, Device):
-        return value.as_json()
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
-
-
 def _dump(value: Any) -> str:  # noqa: ANN401 (anything an order returns)
-    return printable_json(msgspec.json.encode(_plain(value)).decode()) + "\n"
+    return printable_json(msgspec.json.encode(plain(value)).decode()) + "\n"
 
 
 def table(content: Table, look: Look) -> str:
@@ -183,13 +131,17 @@ def table(content: Table, look: Look) -> str:
         return f"{content.empty}\n"
     rows = [row for row in content.rows if not isinstance(row, str)]
     wide = [
-        max([cell_len(column.title), *(cell_len(_cell(row[at])) for row in rows)])
+        max([cell_len(column.title), *(cell_len(_cell(row[at], look)) for row in rows)])
         for at, column in enumerate(content.columns)
     ]
     least = [
         min(width, _WRAPPED) if column.wraps else width for width, column in zip(wide, content.columns, strict=True)
     ]
-    kept = list(range(len(wide)))
+    kept = [
+        at
+        for at, column in enumerate(content.columns)
+        if not column.bars or (look.drawn and any(_cell(row[at], look) for row in rows))
+    ]
     while len(kept) > 1 and sum(least[at] + 2 for at in kept) - 2 > look.columns:
         kept.remove(min(kept, key=lambda at: content.columns[at].keep))
     shape = RichTable(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold" if look.color else "")
@@ -202,7 +154,7 @@ def table(content: Table, look: Look) -> str:
         if isinstance(row, str):
             shape.add_row(Text(printable(row), style="bold"))
         else:
-            shape.add_row(*(Text(_cell(row[at]), style=_style(row[at])) for at in kept))
+            shape.add_row(*(Text(_cell(row[at], look), style=_style(row[at])) for at in kept))
     file = io.StringIO()
     console = Console(
         file=file,
@@ -217,9 +169,12 @@ def table(content: Table, look: Look) -> str:
     return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
 
 
-def _cell(cell: str | tuple[str, str]) -> str:
-    return printable(cell if isinstance(cell, str) else cell[0])
+def _cell(cell: Cell, look: Look) -> str:
+    if isinstance(cell, str):
+        return printable(cell)
+    drawn = f"{bar(cell[2], _BAR)} " if len(cell) == 3 and look.drawn else ""
+    return f"{drawn}{printable(cell[0])}"
 
 
-def _style(cell: str | tuple[str, str]) -> str:
+def _style(cell: Cell) -> str:
     return "" if isinstance(cell, str) else _TONES.get(cell[1], "")

@@ -38,7 +38,7 @@ _ASIDE = frozenset({
 })  # fmt: skip
 _MOST, _LONGEST = 5, 60
 #: Below this a battery is worth a word, in percent.
-_LOW = 20
+LOW_BATTERY = 20
 
 
 def summary(device: Device) -> str:
@@ -79,6 +79,11 @@ def looks(device: Device) -> str:
     if state.get("playback") == "playing" or state.get("activity") in {"cleaning", "mowing"}:
         return "active"
     return "good" if state.get("locked") else "dim" if state.get("on") is False else ""
+
+
+def flag(name: str, *, up: bool) -> str:
+    """Return what a flag is called that is up or down: `locked`, `no motion`, or where it has no words `on`."""
+    return _FLAGS.get(name, ("on", "off"))[not up] or ("yes" if up else "no")
 
 
 def whereabouts(device: Device) -> str:
@@ -200,5 +205,5 @@ _WORDS: Mapping[str, Callable[[Device, Scalar], str]] = {
     "doing": lambda device, value: "" if {"heating", "cooling"} & device.attributes.keys() else str(value),
     "phase": lambda _, value: _PHASES.get(str(value), str(value)),
     "activated": lambda _, value: f"activated {value}",
-    "battery": lambda _, value: f"battery {value} %" if isinstance(value, int) and value < _LOW else "",
+    "battery": lambda _, value: f"battery {value} %" if isinstance(value, int) and value < LOW_BATTERY else "",
 }

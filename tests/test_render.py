@@ -3,6 +3,7 @@
 import json
 import re
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -13,8 +14,10 @@ from rich.cells import cell_len
 from sshhome.device import ATTRIBUTES, Device, Scalar
 from sshhome.errors import BadArguments, Denied, NotConfirmed, SshhomeError, Unavailable
 from sshhome.grant import Privilege
-from sshhome.order import Column, Order, Says, Table
-from sshhome.outcome import Answer, DryRun, Outcome
+from sshhome.history import Stretch
+from sshhome.order import Column, Order, Plot, Says, Table
+from sshhome.outcome import Answer, DryRun, Filtered, Outcome
+from sshhome.plot import Chart
 from sshhome.render import Look, render, table
 
 LAMP = Device(
@@ -260,6 +263,33 @@ def test_any_table_fits_and_is_harmless(rows: list[tuple[str, str, str, int]], c
     lines = text.split("\n")
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e]", text)
     assert all(cell_len(line) <= columns for line in lines)
+
+
+def test_bars() -> None:
+    """A share is drawn in eighths where it can be; a column of bars alone is nowhere else, nor where it is empty."""
+    columns = (Column("lamp"), Column("level", bars=True), Column("battery"))
+    rows = [("a", ("50 %", "", 0.5), ("7 %", "alert", 0.07)), ("b", ("", "", -1), ("200 %", "", 2.0))]
+    assert table(Table(columns, rows), Look(drawn=True)).splitlines() == [
+        "lamp  level          battery",
+        "a     ████░░░░ 50 %  ▌░░░░░░░ 7 %",
+        "b     ░░░░░░░░       ████████ 200 %",
+    ]
+    assert table(Table(columns, rows), Look()).splitlines() == ["lamp  battery", "a     7 %", "b     200 %"]
+    assert table(Table(columns, [("a", "", "x")]), Look(drawn=True)).splitlines() == ["lamp  battery", "a     x"]
+
+
+def test_plots() -> None:
+    """A plot is drawn where that can be and there is room, else told in rows; filters leave of it rows alone."""
+    chart = Chart([Stretch(0, 60, 1, 1, 1, 1)], 0, 60, ZoneInfo("UTC"))
+    shown = Plot((Column("from"),), [["rows"]], "none", chart=chart, title="Desk \x1b", foot="min 1")
+    drawn, _ = render(outcome(lambda _: shown, None), Look(drawn=True))
+    assert drawn.splitlines()[0] == "Desk \\x1b"
+    assert "┤" in drawn
+    for look in (Look(), Look(columns=29, drawn=True)):
+        assert render(outcome(lambda _: shown, None), look)[0] == "Desk \\x1b\nfrom\nrows\nmin 1\n"
+    assert render(outcome(str, Filtered(shown)), Look(drawn=True))[0] == "from\nrows\n"
+    empty = msgspec.structs.replace(shown, rows=[])
+    assert render(outcome(lambda _: empty, None), Look(drawn=True))[0] == "none\n"
 
 
 def test_scalars_of_every_kind_can_be_told() -> None:
