@@ -102,6 +102,14 @@ class HouseConfig(msgspec.Struct, frozen=True):
     address: str = ""
 
 
+class HistoryConfig(msgspec.Struct, frozen=True):
+    """Whether it is recorded how the house changes, and for how long each change and each five minutes are kept."""
+
+    record: bool = True
+    changes: Duration = Duration(10 * 86400)
+    means: Duration = Duration(365 * 86400)
+
+
 class Role(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A named list of grants."""
 
@@ -117,12 +125,14 @@ class Config(msgspec.Struct, frozen=True):
     crypto: Crypto = Crypto()
     certificates: Certificates = Certificates()
     house: HouseConfig = HouseConfig()
+    history: HistoryConfig = HistoryConfig()
     backend: tuple[dict[str, Any], ...] = ({"kind": "simulated"},)
     roles: dict[str, Role] = {}
 
 
 #: Keys of the contract whose work this version cannot do: refused by name rather than obeyed in part.
 NOT_YET = frozenset({"workers", "store", "proxy", "metrics", "limits.rpc_message"})
+_LONGEST_HISTORY = 3650 * 86400
 _CHOICES = {"limits.bad_order": ("refuse", "close", "ban"), "crypto.profile": ("compat", "strict")}
 
 
@@ -173,6 +183,8 @@ def _check(config: Config) -> None:
             raise SiteError(f"sshhome.toml: bans.{key} must be more than 0")
     if config.bans.max_failures < 1 or not 1 <= config.bans.factor <= 1000:
         raise SiteError("sshhome.toml: bans.max_failures must be at least 1, and bans.factor 1 to 1000")
+    if not 86400 <= config.history.changes <= config.history.means <= _LONGEST_HISTORY:
+        raise SiteError("sshhome.toml: history.changes and then history.means must be 1d to 3650d, means the longer")
     never_networks(config.bans)
     authorities(config.certificates)
     if not config.listen:

@@ -190,6 +190,26 @@ def parse_moment(written: str | date | datetime, zone: ZoneInfo) -> float:
     return meant.timestamp() if meant.tzinfo is not None else float(_reached(meant, zone))
 
 
+def earlier(written: str, zone: ZoneInfo, now: float) -> float:
+    """Return the moment of `yesterday` or `2026-12-24`, at which they begin, of `2026-12-24 18:00`, or today's `18:00`.
+
+    Raises BadArguments.
+    """
+    today = datetime.fromtimestamp(now // 1, zone).date()
+    yesterday = (today - timedelta(days=1)).isoformat()
+    text = _SHORT.sub(r"0\1", dated(re.sub(r"\byesterday\b", yesterday, written.strip().lower()), today))
+    try:
+        if re.fullmatch(_CLOCK, text):
+            text = f"{today} {text}"
+        meant = datetime.combine(_date(text), datetime.min.time()) if _DATE.fullmatch(text) else _moment(text)
+    except ValueError:
+        raise BadArguments(
+            f"'{written[:80]}' is no time gone by",
+            "such as 24h, yesterday, 18:00, 2026-12-24 or '2026-12-24 18:00'",
+        ) from None
+    return meant.timestamp() if meant.tzinfo is not None else float(_reached(meant, zone))
+
+
 def moment(at: float, zone: ZoneInfo, now: float) -> str:
     """Return a moment as people say it: `today 20:00`, `tomorrow 07:00`, `Tue 24 Nov 09:00`."""
     then, today = datetime.fromtimestamp(at // 1, zone), datetime.fromtimestamp(now // 1, zone).date()

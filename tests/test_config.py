@@ -46,6 +46,9 @@ certificates.revoked_keys = []
 house.name = "house"
 house.timezone = ""
 house.address = ""
+history.record = true
+history.changes = 10 d
+history.means = 365 d
 backend = [{"kind":"simulated"}]
 roles = {}"""
 
@@ -59,11 +62,12 @@ CONTRACT = {
     *("limits.bad_order", "bans.max_failures", "bans.window", "bans.first", "bans.factor", "bans.longest"),
     *("bans.never", "backend"),
 }
-#: What the machine itself can bear, what is worth telling its owner, and whose certificates are good.
+#: What the machine itself can bear, what is worth telling its owner, whose certificates are good, what is recorded.
 BEYOND = {
     *("limits.memory", "limits.files", "limits.alert_refusals"),
     *("certificates.authorities", "certificates.revoked_serials"),
     *("certificates.revoked_key_ids", "certificates.revoked_keys", "house.address"),
+    *("history.record", "history.changes", "history.means"),
 }
 
 WHOLE = """
@@ -84,6 +88,10 @@ profile = "strict"
 [house]
 name = "home"
 timezone = "Europe/Berlin"
+[history]
+record = false
+changes = "1d"
+means = "1d"
 [[backend]]
 kind = "simulated"
 offline = ["light.garden"]
@@ -116,6 +124,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
     assert (config.bans.max_failures, config.bans.window, config.bans.factor) == (3, 3600.0, 1.5)
     assert config.bans.never == ("10.0.0.0/8", "fd00::/8")
     assert config.backend == ({"kind": "simulated", "offline": ["light.garden"]}, {"kind": "simulated"})
+    assert (config.history.record, config.history.changes, config.history.means) == (False, 86400.0, 86400.0)
     assert config.roles["cleaner"].grants == ["control:light.*", {"deny": "read:@kids"}]
     assert (config.crypto.profile, config.house.name, str(timezone(config))) == ("strict", "home", "Europe/Berlin")
 
@@ -132,6 +141,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
         ('[house]\ntime_zone = "UTC"', "house.time_zone", "house.timezone"),
         ("[certificates]\nauthority = []", "certificates.authority", "certificates.authorities"),
         ('[[backends]]\nkind = "simulated"', "backends", "backend"),
+        ('[history]\nmean = "1d"', "history.mean", "history.means"),
         ('[roles.cleaner]\ngrant = ["read"]', "roles.cleaner.grant", "roles.cleaner.grants"),
     ],
 )
@@ -214,6 +224,10 @@ def test_keys_that_are_not_done_yet_are_refused(key: str) -> None:
         ('[certificates]\nrevoked_key_ids = [""]', "certificates.revoked_key_ids"),
         ('[certificates]\nrevoked_keys = ["x"]', "certificates.revoked_keys"),
         ("[house]\nname = 5", "house.name"),
+        ('[history]\nrecord = "no"', "history.record"),
+        ('[history]\nchanges = "23h"', "history.changes"),
+        ('[history]\nmeans = "9d"', "history.means"),
+        ('[history]\nmeans = "3651d"', "history.means"),
         ('[house]\ntimezone = "Mars/Base"', "house.timezone"),
         ('[house]\ntimezone = "../../etc/passwd"', "house.timezone"),
         ('[house]\ntimezone = "Europe"', "house.timezone"),

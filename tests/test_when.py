@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sshhome import when as when_module
 from sshhome.errors import BadArguments
-from sshhome.when import When, dated, moment, parse_moment, parse_when
+from sshhome.when import When, dated, earlier, moment, parse_moment, parse_when
 
 BERLIN = ZoneInfo("Europe/Berlin")
 TUESDAY = date(2026, 6, 2)
@@ -614,3 +614,29 @@ def test_moments_as_people_say_them(then: str, told: str) -> None:
     """A moment is told by the clock of the house, and no more of its date than it takes."""
     assert moment(at(then), BERLIN, at("2026-06-02 12:00+02:00")) == told
     assert moment(at("2027-01-01 07:00+01:00"), BERLIN, at("2026-12-31 12:00+01:00")) == "tomorrow 07:00"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("today", "2026-06-02 00:00+02:00"),
+        ("Yesterday", "2026-06-01 00:00+02:00"),
+        ("yesterday 9:30", "2026-06-01 09:30+02:00"),
+        ("7:00", "2026-06-02 07:00+02:00"),
+        ("2026-03-29", "2026-03-29 00:00+01:00"),
+        # Skipped as the clocks go forward, and the first of two.
+        ("2026-03-29 02:30", "2026-03-29 03:00+02:00"),
+        ("2025-10-26 02:30", "2025-10-26 02:30+02:00"),
+        ("2026-06-01 12:00Z", "2026-06-01 12:00+00:00"),
+    ],
+)
+def test_times_gone_by(written: str, meant: str) -> None:
+    """A day is meant from its beginning, a time by the clock of the house and on this day if none is named."""
+    assert earlier(written, BERLIN, at("2026-06-02 12:00+02:00")) == at(meant)
+
+
+@pytest.mark.parametrize("written", ["", "noon", "25:00", "2026-02-30", "monday", "0001-01-01", "yesterday yesterday"])
+def test_what_is_no_time_gone_by(written: str) -> None:
+    """What is none says what would be."""
+    with pytest.raises(BadArguments, match="no time gone by"):
+        earlier(written, BERLIN, at("2026-06-02 12:00+02:00"))
