@@ -23,6 +23,8 @@ class Trace(msgspec.Struct):
     common: Mapping[str, str] = {}
     order: Order | None = None
     args: dict[str, str] = {}
+    filters: str = ""
+    macro: str = ""
     decision: str = ""
     devices: Sequence[str] = ()
     incident: str = ""
@@ -36,6 +38,8 @@ class Trace(msgspec.Struct):
             "source": login.source,
             "order": self.order.name if self.order else tokenizer.join(self.words)[:200],
             "args": self.args,
+            "filters": self.filters,
+            "macro": self.macro,
             "dry_run": "--dry-run" in self.common or None,
             "devices": self.devices,
             "decision": self.decision,

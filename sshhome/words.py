@@ -3,12 +3,15 @@
 Quotes group, backslash escapes, `;` and newline separate orders; no other character is special.
 """
 
+import re
 from collections.abc import Sequence
 
 import msgspec
 
 from sshhome.errors import BadArguments
 
+#: What may name a macro: one word that is never quoted, and never an option.
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 _SPACE = " \t\r"
 
 
@@ -59,9 +62,15 @@ def split(line: str) -> list[list[Word]]:
     return [words for words in orders if words]
 
 
-def quote(text: str) -> str:
-    """Return a word as it must be written so that `split` gives it back."""
-    if text and not any(char in text for char in " \t\r\n;'\"\\") and not text.startswith("--"):
+def quote(text: str, *, always: bool = False) -> str:
+    """Return a word as it must be written so that `split` gives it back, or with quotes in any case."""
+    if (
+        not always
+        and text
+        and not any(char in text for char in " \t\r\n;'\"\\")
+        and not text.startswith("--")
+        and text != "|"
+    ):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
@@ -69,3 +78,45 @@ def quote(text: str) -> str:
 def join(words: Sequence[Word]) -> str:
     """Return words as one line, for the audit log and for the rest of a line."""
     return " ".join(word.text for word in words)
+
+
+class Located(msgspec.Struct, frozen=True):
+    """A word and where in the line it stands; `open` is one whose quote has not ended yet."""
+
+    word: Word
+    start: int
+    end: int
+    open: bool = False
+
+
+def locate(line: str) -> list[list[Located]]:
+    """Return the orders of a line that may be half typed, each word with its place; agrees with `split`."""
+    orders: list[list[Located]] = [[]]
+    text, start, quoted, quote = "", -1, False, ""
+    at = 0
+    while at < len(line):
+        char = line[at]
+        ends = not quote and (char in _SPACE or char in ";\n")
+        if ends:
+            if start >= 0:
+                orders[-1].append(Located(Word(text, quoted), start, at))
+                text, start, quoted = "", -1, False
+            if char in ";\n":
+                orders.append([])
+            at += 1
+            continue
+        start = at if start < 0 else start
+        if char == "\\" and quote != "'":
+            at += 1
+            text += line[at] if at < len(line) else "\\"
+            quoted = True
+        elif quote:
+            quote, text = ("", text) if char == quote else (quote, text + char)
+        elif char in "'\"":
+            quote, quoted = char, True
+        else:
+            text += char
+        at += 1
+    if start >= 0:
+        orders[-1].append(Located(Word(text, quoted), start, len(line), bool(quote)))
+    return orders

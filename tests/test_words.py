@@ -91,12 +91,14 @@ def test_punctuation_is_plain_text(text: str) -> None:
 @given(ANY_TEXT)
 @example("")
 @example("--json")
+@example("|")
 @example("a\\")
 def test_quoting_round_trips(text: str) -> None:
-    """A quoted word is read back as the same one word, and never as an option."""
+    """A quoted word is read back as the same one word, and never as an option or a pipe."""
     ((word,),) = split(quote(text))
     assert word.text == text
     assert not word.is_option
+    assert word != Word("|")
 
 
 @given(st.lists(st.lists(ANY_TEXT, min_size=1)), st.sampled_from([";", "\n", " ; ", "\n\n;"]))
