@@ -4,16 +4,25 @@
 `Annotated[T, ParamType]`, such as the device types at the end of this page.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import ceil
 from typing import Annotated, Any, Literal, get_args, get_origin
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from sshhome import quantity
-from sshhome.device import ATTRIBUTES, Device, Scalar, State
+from sshhome.device import ATTRIBUTES, Attribute, Device, Scalar, State
 from sshhome.errors import BadArguments
+from sshhome.glance import KINDS
 from sshhome.naming import slug
-from sshhome.target import Fits, Index, Match
+from sshhome.target import Fits, Index, Match, sweeps
+from sshhome.when import earlier
+
+#: A day like any other, in seconds since the epoch.
+_SOME_DAY = 1e9
+#: Names that tell what a room or `all` means.
+_NAMED = 4
 
 
 class Suggestion(msgspec.Struct, frozen=True):
@@ -54,6 +63,8 @@ class ParamType:
     rest = False
     verbatim = False
     dependent = False
+    #: Whether any text is as good as another, so that nothing of it can be judged.
+    free = False
 
     def parse(self, text: str, scope: Scope) -> Any:  # noqa: ANN401 (whatever the order's annotation says)
         """Return the value; raises BadArguments."""
@@ -63,11 +74,55 @@ class ParamType:
         """Yield what may be typed."""
         return ()
 
+    def offer(self, text: str, scope: Scope) -> Iterable[Suggestion]:  # noqa: ARG002 (for those that override it)
+        """Yield what may be typed besides, once a word has begun."""
+        return ()
+
+    def takes(self, text: str, scope: Scope) -> bool:
+        """Return whether a word will do; asked at every key, so it never looks for what else could be meant."""
+        try:
+            self.parse(text, scope)
+        except BadArguments:
+            return False
+        return True
+
+    def begins(self, text: str, scope: Scope) -> bool:
+        """Return whether a word that will not do may be the beginning of one that does."""
+        near = text.lower()
+        return any(suggestion.text.lower().startswith(near) for suggestion in self.suggest(scope))
+
 
 def _any(_: Device) -> bool:
     return True
 
 
+def _named(devices: Sequence[Device]) -> str:
+    """Return the names of devices, of many only the first few."""
+    most = len(devices) if len(devices) <= _NAMED else _NAMED - 1
+    rest = f" and {len(devices) - most} more" if most < len(devices) else ""
+    return ", ".join(device.name for device in devices[:most]) + rest
+
+
+#: Examples of moments, and of the times of a week.
+MOMENTS: Mapping[str, str] = {
+    "tomorrow": "until the day begins",
+    "today 18:00": "at a time of today",
+    "tomorrow 18:00": "at a time of tomorrow",
+}
+TIMES: Mapping[str, str] = {
+    "today 09:00-12:00": "once",
+    "mon-fri 09:00-12:00": "on weekdays",
+    "sat,sun": "at the weekend, all day",
+    "22:00-06:00": "every night",
+}
+#: Examples of what may be granted.
+GRANTS: Mapping[str, str] = {
+    "read": "look at everything",
+    "control:light.*": "operate any lamp",
+    "control:@kitchen": "operate what is in a room",
+    "access:lock.front_door": "open one door",
+    "role:guest": "a role",
+}
 #: Default of a device param: the one device that fits.
 ONLY: Any = object()
 #: Default of a param that takes several devices: all that fit.
@@ -77,14 +132,21 @@ EVERYTHING: Any = object()
 class Text(ParamType):
     """Any word, or with `rest` all words that are left."""
 
-    def __init__(self, metavar: str = "", *, rest: bool = False) -> None:
-        """Call it `metavar` in the usage."""
+    free = True
+
+    def __init__(self, metavar: str = "", *, rest: bool = False, such: Mapping[str, str] | None = None) -> None:
+        """Call it `metavar` in the usage; `such` are a few examples, with what each means."""
         self.metavar = metavar
         self.rest = rest
+        self.such = such or {}
 
     def parse(self, text: str, scope: Scope) -> str:  # noqa: ARG002
         """Return the text as it is."""
         return text
+
+    def suggest(self, scope: Scope) -> Iterable[Suggestion]:  # noqa: ARG002
+        """Yield the examples."""
+        return (Suggestion(text, says) for text, says in self.such.items())
 
 
 class OtherOrder(Text):
@@ -105,6 +167,10 @@ class Number(ParamType):
         if not (text.isascii() and text.isdigit() and len(text) < 10):
             raise BadArguments(f"'{text}' is not a whole number")
         return int(text)
+
+    def suggest(self, scope: Scope) -> Iterable[Suggestion]:  # noqa: ARG002
+        """Yield a few."""
+        return (Suggestion(str(number), "a number") for number in (1, 2, 5, 10))
 
 
 class Count(Number):
@@ -133,12 +199,34 @@ class Duration(ParamType):
         return (Suggestion(text, quantity.span(quantity.duration(text))) for text in ("10m", "1h", "1d", "7d"))
 
 
+class Earlier(ParamType):
+    """A time gone by: seconds ago, written `24h`, or text such as `yesterday`, which the zone of the house dates."""
+
+    metavar = "TIME"
+
+    def parse(self, text: str, scope: Scope) -> float | str:  # noqa: ARG002
+        """Return the seconds, or the text once it is known to be a time."""
+        try:
+            return quantity.duration(text)
+        except BadArguments:
+            # In whichever zone, and on whichever day.
+            earlier(text, ZoneInfo("UTC"), _SOME_DAY)
+            return text
+
+    def suggest(self, scope: Scope) -> Iterable[Suggestion]:  # noqa: ARG002
+        """Yield a few round values."""
+        yield from (Suggestion(text, f"{says} ago") for text, says in (("1h", "an hour"), ("24h", "a day")))
+        yield from (Suggestion(text, f"{says} ago") for text, says in (("7d", "a week"), ("30d", "a month")))
+        yield from (Suggestion("today", "when it began"), Suggestion("yesterday", "when it began"))
+
+
 class Choice(ParamType):
     """One of a few words."""
 
-    def __init__(self, words: Iterable[str]) -> None:
-        """Take just these words."""
+    def __init__(self, words: Iterable[str], says: Mapping[str, str] | None = None) -> None:
+        """Take just these words; `says` is what they mean."""
         self.words = tuple(words)
+        self.says = says or {}
         self.metavar = "|".join(self.words)
 
     def parse(self, text: str, scope: Scope) -> str:  # noqa: ARG002
@@ -149,7 +237,7 @@ class Choice(ParamType):
 
     def suggest(self, scope: Scope) -> Iterable[Suggestion]:  # noqa: ARG002
         """Yield the words."""
-        return (Suggestion(word) for word in self.words)
+        return (Suggestion(word, self.says.get(word, "")) for word in self.words)
 
 
 class Named(ParamType):
@@ -175,6 +263,14 @@ class OneDevice(ParamType):
 
     metavar = "DEVICE"
 
+    def takes(self, text: str, scope: Scope) -> bool:
+        """Return whether one device answers to this."""
+        return len(scope.index.named(text)) == 1
+
+    def begins(self, text: str, scope: Scope) -> bool:
+        """Return whether this may become the name of a device."""
+        return scope.index.begins(text)
+
     def parse(self, text: str, scope: Scope) -> Device:
         """Return the device."""
         match = scope.index.find(text, _any, "a device")
@@ -184,7 +280,7 @@ class OneDevice(ParamType):
 
     def suggest(self, scope: Scope) -> Iterable[Suggestion]:
         """Yield the devices by their shortest name."""
-        return (Suggestion(scope.index.short(device, _any), device.name) for device in scope.index)
+        return (Suggestion(scope.index.short(device, _any), about(device)) for device in scope.index)
 
 
 class Room(ParamType):
@@ -201,7 +297,7 @@ class Room(ParamType):
 
     def suggest(self, scope: Scope) -> Iterable[Suggestion]:
         """Yield the rooms there are."""
-        return (Suggestion(room) for room in scope.index.rooms)
+        return (Suggestion(room, "a room") for room in scope.index.rooms)
 
 
 class Devices(ParamType):
@@ -218,29 +314,85 @@ class Devices(ParamType):
         self.fits = fits
         self.fitting = fitting
         self.each = each
+        self.room_first = not each
         self._first: Fits = lambda device: fits(device) and swept(device)
 
     def parse(self, text: str, scope: Scope) -> Match:
         """Return the devices named."""
         try:
-            return scope.index.find(text, self._first, self.fitting, room_first=not self.each)
+            return scope.index.find(text, self._first, self.fitting, room_first=self.room_first)
         except BadArguments:
-            match = scope.index.find(text, self.fits, self.fitting, room_first=not self.each)
+            match = scope.index.find(text, self.fits, self.fitting, room_first=self.room_first)
             if match.several:
                 raise
             return match
+
+    def takes(self, text: str, scope: Scope) -> bool:
+        """Return whether this names devices that fit."""
+        if sweeps(text):
+            return self._sweeps(text, self._first, scope)
+        if self.room_first and text in scope.index.rooms:
+            return True
+        named = scope.index.named(text)
+        return len(list(filter(self._first, named))) == 1 or len(list(filter(self.fits, named))) == 1
+
+    def _sweeps(self, text: str, fits: Fits, scope: Scope) -> bool:
+        return scope.index.sweeps(text, fits)
+
+    def begins(self, text: str, scope: Scope) -> bool:
+        """Return whether this may become the name of a device, a room or `all`."""
+        near = text.lower()
+        return (
+            "all".startswith(near)
+            or any(f"@{room}".startswith(near) for room in scope.index.rooms)
+            or scope.index.begins(text)
+        )
 
     def suggest(self, scope: Scope) -> Iterable[Suggestion]:
         """Yield the devices that fit by their shortest name, then the rooms that hold one, then `all`."""
         fit = [device for device in scope.index if self.fits(device) and scope.permits(device)]
         for device in fit:
-            yield Suggestion(scope.index.short(device, self.fits), device.name)
+            yield Suggestion(scope.index.short(device, self.fits), about(device))
         swept = list(filter(self._first, fit))
-        for room in scope.index.rooms:
-            if any(device.room == room for device in swept):
-                yield Suggestion(f"@{room}", "room")
+        rooms: dict[str, list[Device]] = {room: [] for room in scope.index.rooms}
+        for device in swept:
+            rooms.setdefault(device.room, []).append(device)
+        yield from (Suggestion(f"@{room}", _named(there)) for room, there in rooms.items() if room and there)
         if swept:
-            yield Suggestion("all", f"all that is {self.fitting}")
+            yield Suggestion("all", _named(swept))
+
+
+class Sights(Devices):
+    """A TARGET to be looked at, which may be all of a kind: `lights`, `locks`, `windows`, `batteries`."""
+
+    def __init__(self) -> None:
+        """Take any devices, all at once."""
+        super().__init__(_any, "a device", each=False)
+
+    def parse(self, text: str, scope: Scope) -> Match:
+        """Return the devices named; a room or a device of that name counts more than a kind."""
+        kind = text.lower()
+        if kind not in KINDS or kind in scope.index.rooms or scope.index.named(kind):
+            return super().parse(text, scope)
+        found = tuple(filter(KINDS[kind], scope.index))
+        if not found:
+            raise BadArguments(f"nothing matches '{kind}'")
+        return Match(found, several=True, kind=kind)
+
+    def takes(self, text: str, scope: Scope) -> bool:
+        """Return whether this names devices, or a kind of them."""
+        kind = KINDS.get(text.lower())
+        return super().takes(text, scope) or (kind is not None and any(map(kind, scope.index)))
+
+    def begins(self, text: str, scope: Scope) -> bool:
+        """Return whether this may become the name of a device, a room or a kind."""
+        return any(kind.startswith(text.lower()) for kind in KINDS) or super().begins(text, scope)
+
+    def suggest(self, scope: Scope) -> Iterable[Suggestion]:
+        """Yield the kinds there are, then all that a TARGET may be."""
+        seen = list(scope.index)
+        yield from (Suggestion(kind, "of the whole house") for kind, fits in KINDS.items() if any(map(fits, seen)))
+        yield from super().suggest(scope)
 
 
 class Attributed(Devices):
@@ -270,8 +422,65 @@ class Attributed(Devices):
             return device.can_set(attribute) if self._settable else attribute in device.attributes
 
         fitting = f"a device whose {ATTRIBUTES[attribute].title} can be {'set' if self._settable else 'read'}"
-        match = scope.index.find(head, has, fitting, room_first=not self.each)
+        match = scope.index.find(head, has, fitting, room_first=self.room_first)
         return msgspec.structs.replace(match, attribute=attribute)
+
+    def takes(self, text: str, scope: Scope) -> bool:
+        """Return whether this names devices, and an attribute that they have."""
+        head, _, attribute = text.lower().rpartition(".")
+
+        def has(device: Device) -> bool:
+            return attribute in device.attributes and (device.can_set(attribute) or not self._settable)
+
+        if super().takes(text, scope) or any(map(has, scope.index.named(head))):
+            return True
+        return attribute in ATTRIBUTES and (sweeps(head) or self.room_first) and self._sweeps(head, has, scope)
+
+    def begins(self, text: str, scope: Scope) -> bool:
+        """Return whether this may become the name of a device, or of an attribute of one."""
+        return super().begins(text, scope) or any(self._attributes(text, scope))
+
+    def offer(self, text: str, scope: Scope) -> Iterable[Suggestion]:
+        """Yield, besides what `suggest` does, the attributes of the device that is named up to the last dot."""
+        yield from self._attributes(text, scope)
+
+    def _attributes(self, text: str, scope: Scope) -> Iterable[Suggestion]:
+        head, dot, begun = text.rpartition(".")
+        if not dot:
+            return
+        for device in scope.index.named(head):
+            if not scope.permits(device):
+                continue
+            for attribute in device.attributes.values():
+                if attribute.name.startswith(begun.lower()) and (attribute.settable or not self._settable):
+                    now = attribute.show(device.state.get(attribute.name))
+                    may = f", {attribute.accepts}" if self._settable else ""
+                    yield Suggestion(f"{head}.{attribute.name}", f"is {now}{may}")
+
+
+class OneAttributed(Attributed):
+    """One device that may be read, by its own name before that of a room, which may end in `.ATTRIBUTE`."""
+
+    metavar = "DEVICE[.ATTRIBUTE]"
+
+    def __init__(self) -> None:
+        """Take any device that has a value."""
+        super().__init__(settable=False, each=False)
+        self.room_first = False
+
+    def _sweeps(self, text: str, fits: Fits, scope: Scope) -> bool:  # noqa: ARG002 (it is one device)
+        return False
+
+    def parse(self, text: str, scope: Scope) -> Match:
+        """Return the device named, and the attribute if one was."""
+        match = super().parse(text, scope)
+        if match.several:
+            raise BadArguments(f"'{text[:80]}' may be several; name one device")
+        return match
+
+    def suggest(self, scope: Scope) -> Iterable[Suggestion]:
+        """Yield the devices by their shortest name."""
+        return (Suggestion(scope.index.short(device, self.fits), about(device)) for device in scope.index)
 
 
 class Of(ParamType):
@@ -292,7 +501,7 @@ class Of(ParamType):
         """Yield a few round values."""
         attribute = (scope.device.attributes if scope.device else ATTRIBUTES).get(self.attribute)
         if attribute is not None:
-            yield from _values(attribute.name, attribute.accepts, attribute.options, attribute.unit)
+            yield from _values(attribute, scope.device.state.get(attribute.name) if scope.device else None)
 
 
 class Change(ParamType):
@@ -323,7 +532,7 @@ class Change(ParamType):
             return
         for attribute in scope.device.attributes.values():
             if attribute.settable and scope.attribute in {"", attribute.name} and attribute.name != "activated":
-                yield from _values(attribute.name, attribute.accepts, attribute.options, attribute.unit)
+                yield from _values(attribute, scope.device.state.get(attribute.name))
 
 
 class Colour(ParamType):
@@ -347,12 +556,18 @@ class Colour(ParamType):
     def suggest(self, scope: Scope) -> Iterable[Suggestion]:
         """Yield the names that the device can show."""
         if scope.device is None or scope.device.can_set("hue"):
-            yield from (Suggestion(name) for name in quantity.COLORS)
+            yield from (Suggestion(name, f"hue {hue}°") for name, (hue, _) in quantity.COLORS.items())
         if scope.device is None or scope.device.can_set("color_temperature"):
             white = (scope.device.attributes if scope.device else ATTRIBUTES)["color_temperature"]
             for name, kelvin in quantity.WHITES.items():
                 if white.low <= kelvin <= white.high:
                     yield Suggestion(name, f"{kelvin} K")
+
+
+def about(device: Device) -> str:
+    """Return what a device is, in the words beside its name in a menu."""
+    room = device.room.replace("_", " ")
+    return f"{device.name}, {room}" if room and room not in device.name.lower() else device.name
 
 
 def _device(scope: Scope) -> Device:
@@ -361,17 +576,55 @@ def _device(scope: Scope) -> Device:
     return scope.device
 
 
-def _values(name: str, accepts: str, options: tuple[str, ...], unit: str) -> Iterable[Suggestion]:
-    if options:
-        yield from (Suggestion(option, name.replace("_", " ")) for option in options)
-    elif name == "on":
-        yield from (Suggestion(word, "") for word in ("on", "off"))
-    elif unit == "%":
-        yield from (Suggestion(str(share), f"{name} {share} %") for share in (0, 25, 50, 75, 100))
-    elif name == "target_temperature":
-        yield from (Suggestion(str(degrees), f"{degrees} °C") for degrees in range(17, 25))
+#: Steps at which a number is offered, where it has a unit that people set by feel.
+_STEPS: Mapping[str, Sequence[int]] = {"%": (0, 25, 50, 75, 100), "K": (2200, 2700, 3000, 4000, 5500, 6500)}
+
+
+def _values(attribute: Attribute, now: Scalar = None) -> Iterable[Suggestion]:
+    """Yield a few values of an attribute, each with what it means, the present one named as such."""
+    for text, says in _named_values(attribute):
+        is_now = now is not None and text == (attribute.show(now).partition(" ")[0])
+        yield Suggestion(text, f"{says}, as it is" if is_now else says)
+
+
+def _named_values(attribute: Attribute) -> Iterable[tuple[str, str]]:
+    low, high, unit = attribute.low, attribute.high, attribute.unit
+    if attribute.options:
+        yield from ((option, attribute.title) for option in attribute.options)
+    elif attribute.type is bool:
+        yes, no = ("locked", "unlocked") if attribute.name == "locked" else ("on", "off")
+        yield from ((word, attribute.title) for word in (yes, no))
+    elif attribute.type is str:
+        yield "", attribute.accepts
+    elif attribute.name.startswith("target_") and unit == "°C":
+        degrees = range(max(17, ceil(low)), min(24, int(high)) + 1)
+        yield from ((str(degree), f"{degree} °C") for degree in degrees)
+    elif unit in _STEPS:
+        yield from (
+            (str(step), f"{attribute.title} {step} {unit}{_SHARES.get((attribute.name, step), '')}")
+            for step in _STEPS[unit]
+            if low <= step <= high
+        )
+        if unit == "%":
+            yield "+10", "a step up from where it is"
+            yield "-10", "a step down"
+    elif unit == "°":
+        yield from ((str(hue), name) for name, (hue, _) in quantity.COLORS.items() if low <= hue <= high)
     else:
-        yield Suggestion("", accepts)
+        ends = dict.fromkeys(f"{end:.12g}" for end in (low, high)) if high < 1e6 else {}
+        yield from ((end, f"{attribute.title}, {attribute.accepts}") for end in ends)
+        if not ends:
+            yield "", attribute.accepts
+
+
+#: What the ends of some scales mean.
+_SHARES: Mapping[tuple[str, int], str] = {
+    ("brightness", 0): ", off",
+    ("brightness", 100): ", full",
+    ("position", 0): ", closed",
+    ("position", 100): ", open",
+    ("volume", 0): ", silent",
+}
 
 
 def type_of(annotation: object) -> ParamType:
@@ -410,7 +663,8 @@ Alarm = Annotated[Device, Devices(_kind("alarm_control_panel"), "an alarm")]
 Scene = Annotated[Device, Devices(_sets("activated"), "a scene, a script or a button", swept=_kind("scene"))]
 Settable = Annotated[Device, Attributed(settable=True, each=True)]
 Readable = Annotated[Match, Attributed(settable=False, each=False)]
-Anything = Annotated[Match, Devices(_any, "a device", each=False)]
+Recorded = Annotated[Match, OneAttributed()]
+Anything = Annotated[Match, Sights()]
 Called = Annotated[Device, OneDevice()]
 RoomName = Annotated[str, Room()]
 Brightness = Annotated[int, Of("brightness")]
@@ -423,6 +677,10 @@ UserName = Annotated[str, Named("users", "USER")]
 SourceName = Annotated[str, Named("bans", "SOURCE")]
 BackendName = Annotated[str, Named("backends", "BACKEND", rest=True)]
 Seconds = Annotated[float, Duration()]
+Since = Annotated[float | str, Earlier()]
+MacroName = Annotated[str, Named("macros", "MACRO")]
 SessionName = Annotated[str, Named("sessions", "SESSION|USER")]
+Moment = Annotated[str, Text("MOMENT", such=MOMENTS)]
+Times = Annotated[str, Text("TIMES", such=TIMES)]
 GivenOrder = Annotated[str, OtherOrder("ORDER", rest=True)]
 OrderName = Annotated[str, Text("ORDER", rest=True)]

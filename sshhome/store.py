@@ -72,6 +72,15 @@ class DeviceRecord(msgspec.Struct, frozen=True):
     guarded: bool = False
 
 
+class Macro(msgspec.Struct, frozen=True):
+    """Orders that run by one name; whose they are, nobody's for those that all have, and who saved them."""
+
+    user: str
+    name: str
+    orders: str
+    by: str
+
+
 class Store(Protocol):
     """What is remembered; changes are queued and kept in order, reads see every change made before them.
 
@@ -95,6 +104,9 @@ class Store(Protocol):
 
     async def devices(self) -> Sequence[DeviceRecord]:
         """Return what is kept of each device, the oldest first."""
+
+    async def macros(self) -> Sequence[Macro]:
+        """Return the macros of all users, and those that all have."""
 
     async def changed_elsewhere(self) -> bool:
         """Return whether another process has changed anything since the last time this was asked; cheap."""
@@ -120,6 +132,12 @@ class Store(Protocol):
     def put_device(self, record: DeviceRecord) -> None:
         """Keep what a device is called, in place of what was kept of the same identity."""
 
+    def put_macro(self, macro: Macro) -> None:
+        """Keep a macro in place of any other of its name that is the same user's."""
+
+    def remove_macro(self, user: str, name: str) -> None:
+        """Forget a macro of a user."""
+
     def put_use(self, user: str, grant: str, used: int) -> None:
         """Keep how often a user has used a grant."""
 
@@ -130,7 +148,7 @@ class Store(Protocol):
         """Count a failed try after the newest login of a user; there may be none."""
 
     def forget_user(self, user: str) -> None:
-        """Forget logins, uses and changes of a user, for another one of that name; what is due stays due."""
+        """Forget logins, uses, macros and changes of a user, for another one of that name; what is due stays due."""
 
     async def settle(self) -> None:
         """Wait for what is queued; raises SiteError when any of it could not be kept."""

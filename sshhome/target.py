@@ -2,6 +2,7 @@
 
 import difflib
 import fnmatch
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -27,12 +28,14 @@ _NOUNS: Mapping[str, tuple[str, ...]] = {
 class Match(msgspec.Struct, frozen=True):
     """The devices a TARGET means; `several` when it was a room, a glob or `all`, however many that are.
 
-    `attribute` is the one named after the device, as in `climate.living.mode`, or empty.
+    `attribute` is the one named after the device, as in `climate.living.mode`, or empty; `kind` is the word that
+    stood for all of a kind, such as `locks`, or empty.
     """
 
     devices: tuple[Device, ...]
     several: bool = False
     attribute: str = ""
+    kind: str = ""
 
 
 class Index:
@@ -49,6 +52,7 @@ class Index:
         for device in self:
             for name in dict.fromkeys(_names(device)):
                 self._names.setdefault(name, []).append(device.id)
+        self._sorted: list[str] = []
         self.rooms: tuple[str, ...] = tuple(dict.fromkeys(device.room for device in self if device.room))
 
     def without(self, hidden: Collection[str]) -> "Index":
@@ -69,6 +73,14 @@ class Index:
             return (device,)
         ids = self._names.get(text.lower().replace(" ", "_").replace("-", "_"), ())
         return [self._devices[device_id] for device_id in ids if device_id in self._devices]
+
+    def begins(self, text: str) -> bool:
+        """Return whether the name of a device begins like this."""
+        if not self._sorted:
+            self._sorted = sorted(self._names)
+        begun = text.lower().replace(" ", "_").replace("-", "_")
+        at = bisect_left(self._sorted, begun)
+        return at < len(self._sorted) and self._sorted[at].startswith(begun)
 
     def short(self, device: Device, fits: Fits) -> str:
         """Return the shortest name that is unique among the devices that fit: the slug, or else the id."""
@@ -106,6 +118,16 @@ class Index:
         names = [name for device in self if fits(device) for name in (self.short(device, fits), device.id)]
         raise BadArguments(f"no device '{text}'", _nearest(text.lower(), dict.fromkeys(names)))
 
+    def sweeps(self, text: str, fits: Fits) -> bool:
+        """Return whether a room, a glob or `all` means any device that fits; `find` tells which, and costs more."""
+        near = text.lower()
+        if near == "all":
+            return any(map(fits, self))
+        if any(char in near for char in "*?[") and not near.startswith("@"):
+            return len(near) <= MAX_GLOB and any(fnmatch.fnmatchcase(d.id, near) and fits(d) for d in self)
+        room = near.removeprefix("@")
+        return room in self.rooms and any(device.room == room and fits(device) for device in self)
+
     def only(self, fits: Fits, fitting: str) -> Match:
         """Return the one device that fits, for a TARGET left out; raises BadArguments when there is not just one."""
         fit = [device for device in self if fits(device)]
@@ -124,6 +146,11 @@ class Index:
         if not fit:
             raise BadArguments(f"nothing in '{text}' is {fitting}" if named else f"nothing matches '{text}'")
         return Match(fit, several=True)
+
+
+def sweeps(text: str) -> bool:
+    """Return whether a TARGET may mean several devices: a room with its `@`, a glob or `all`."""
+    return text.lower() == "all" or text.startswith("@") or any(char in text for char in "*?[")
 
 
 def _names(device: Device) -> Iterable[str]:

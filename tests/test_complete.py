@@ -68,7 +68,29 @@ def offered(road: Road, user: str, before: str) -> list[str]:
         ("admin> on kitchen; of", "of", {"off"}, {"on"}),
         ("admin> on kitchen;", "", {"off", "on"}, set()),
         ("admin> on kitchen\no", "o", {"off"}, set()),
+        ("admin> set climate.living.", "climate.living.", {"climate.living.mode"}, {"climate.living.temperature"}),
+        ("admin> get climate.living.", "climate.living.", {"climate.living.temperature"}, set()),
+        ("admin> set climate.living.target_temperature ", "", {"17", "21", "24"}, {"heat"}),
+        ("admin> set light.desk.color_temperature ", "", {"2700"}, {"100"}),
+        ("admin> set lock.front_door ", "", {"locked", "unlocked"}, {"on"}),
+        ("admin> dim desk ", "", {"+10", "-10"}, set()),
+        ("admin> on kitchen --for ", "", {"10m", "1h"}, {"kitchen"}),
+        ("admin> ban add 10.0.0.1 --for ", "", {"1h", "1d"}, set()),
+        ("admin> user add bob --role ", "", {"guest", "resident"}, {"bob"}),
+        ("admin> user grant guest ", "", {"control:light.*", "role:guest"}, set()),
+        ("admin> user grant guest read --until ", "", {"tomorrow", '"today 18:00"'}, set()),
+        ("admin> pass create bob --when ", "", {'"mon-fri 09:00-12:00"'}, set()),
+        ("admin> set-option editing ", "", {"emacs", "vi"}, set()),
+        ("admin> explain unlock ", "", {"front_door"}, {"kitchen"}),
+        ("admin> show kitchen | ", "", {"match", "count", "first"}, {"kitchen"}),
         ("admin> on --", "--", {"--json", "--no-wait", "--keep-going"}, set()),
+        ("admin> plot", "plot", {"history"}, {"on"}),
+        ("admin> history temp", "temp", {"kitchen_temperature", "outdoor_temperature"}, {"kitchen"}),
+        ("admin> unlock garage", "garage", {"side_door"}, {"front_door"}),
+        ("admin> dim ed", "ed", set(), {"bedroom"}),
+        ("guest> door", "door", set(), {"unlock"}),
+        ("admin> history desk ", "", {"--since", "--csv"}, {"kitchen", "--json"}),
+        ("admin> history desk --since 1h ", "", {"--until", "--csv"}, {"--since"}),
         ("admin> on 'ki", "", set(), {"kitchen"}),
         ("admin> nosuch ", "", set(), {"kitchen"}),
         ("admin> user list ", "", set(), {"home"}),
@@ -205,3 +227,13 @@ async def test_any_text_can_be_completed(road: Road, before: str, user: str) -> 
     for suggestion in suggestions:
         ((word,),) = split(suggestion.text)
         assert word.text.lower().startswith(typed.lower())
+
+
+async def test_everything_offered_is_explained(road: Road) -> None:
+    """Beside each order, device, value and option that is offered stands what it is."""
+    befores = ["", "ban ", "on ", "dim desk ", "set climate.living ", "set climate.living.", "color desk ", "arm "]
+    befores += ["on --", "user show ", "device move kitchen ", "set-option ", "set-option editing ", "show | "]
+    for before in befores:
+        _, suggestions = completed(road, "admin", before)
+        assert suggestions, before
+        assert not [suggestion.text for suggestion in suggestions if not suggestion.says], before

@@ -14,7 +14,7 @@ from msgspec.structs import astuple
 from sshhome.database import Database
 from sshhome.device import Scalar
 from sshhome.errors import SiteError
-from sshhome.store import BanRecord, Change, DeviceRecord, Failure, LoginRecord
+from sshhome.store import BanRecord, Change, DeviceRecord, Failure, LoginRecord, Macro
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ MIGRATIONS = (
         PRIMARY KEY (backend, identity)
     )
     """,
+    'CREATE TABLE macro (user TEXT, name TEXT, orders TEXT, "by" TEXT, PRIMARY KEY (user, name)) WITHOUT ROWID',
 )
 _MAX_ROWS = 65_536
 #: Changes that are not due: of all users, and of one; and logins of one user.
@@ -135,6 +136,11 @@ class SqliteStore:
 
         return await _read(self._database.run(read))
 
+    async def macros(self) -> Sequence[Macro]:
+        """Return the macros of all users, and those that all have."""
+        query = 'SELECT user, name, orders, "by" FROM macro'
+        return await _read(self._database.run(lambda db: [Macro(*row) for row in db.execute(query)]))
+
     async def changed_elsewhere(self) -> bool:
         """Return whether another connection, such as that of `sshhome ban lift`, has changed the file since."""
         before, self._version = self._version, await _read(self._database.version())
@@ -193,6 +199,14 @@ class SqliteStore:
         update = f"ON CONFLICT (backend, identity) DO UPDATE SET {told}, {flags}"
         self._submit(_doing(f"INSERT INTO device VALUES (?, ?, ?, ?, ?, ?, ?, ?) {update}", *row))  # noqa: S608 (our own words)
 
+    def put_macro(self, macro: Macro) -> None:
+        """Keep a macro in place of any other of its name."""
+        self._submit(_doing("INSERT OR REPLACE INTO macro VALUES (?, ?, ?, ?)", *astuple(macro)))
+
+    def remove_macro(self, user: str, name: str) -> None:
+        """Forget a macro of a user."""
+        self._submit(_doing("DELETE FROM macro WHERE user = ? AND name = ?", user, name))
+
     def put_use(self, user: str, grant: str, used: int) -> None:
         """Keep how often a user has used a grant."""
         self._submit(_doing("INSERT OR REPLACE INTO use VALUES (?, ?, ?)", user, grant, used))
@@ -207,11 +221,12 @@ class SqliteStore:
         self._submit(_doing(f"UPDATE login SET failed = failed + 1 WHERE {newest}", user))  # noqa: S608 (our own words)
 
     def forget_user(self, user: str) -> None:
-        """Forget logins, uses and changes of a user; what is due stays due."""
+        """Forget logins, uses, macros and changes of a user; what is due stays due."""
 
         def write(db: sqlite3.Connection) -> None:
             db.execute("DELETE FROM login WHERE user = ?", (user,))
             db.execute("DELETE FROM use WHERE user = ?", (user,))
+            db.execute("DELETE FROM macro WHERE user = ?", (user,))
             db.execute("DELETE FROM change WHERE user = ? AND due IS NULL", (user,))
 
         self._submit(write)

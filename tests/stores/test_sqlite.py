@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sshhome.database import Database
 from sshhome.device import State
 from sshhome.errors import SiteError
-from sshhome.store import BanRecord, Change, DeviceRecord, Failure, LoginRecord, Store
+from sshhome.store import BanRecord, Change, DeviceRecord, Failure, LoginRecord, Macro, Store
 from sshhome.stores import sqlite
 from sshhome.stores.sqlite import SqliteStore
 from tests.process import Process
@@ -309,6 +309,18 @@ async def test_no_use_is_ever_dropped(store: SqliteStore, monkeypatch: pytest.Mo
     assert len(await store.uses()) == 100
 
 
+async def test_macros(store: SqliteStore) -> None:
+    """Macros are kept by user and name, the last that was said, until they or their user are forgotten."""
+    macros = [Macro("anna", "late", "off all\x1b; 'x'\u2028", "anna"), Macro("", "late", "on hall", "anna")]
+    for macro in (Macro("anna", "late", "on all", "anna"), *macros, Macro("ben", "gone", "on all", "ben")):
+        store.put_macro(macro)
+    store.remove_macro("ben", "gone")
+    store.remove_macro("", "gone")
+    assert sorted(await store.macros(), key=lambda macro: macro.user, reverse=True) == macros
+    store.forget_user("anna")
+    assert await store.macros() == macros[1:]
+
+
 async def test_logins_come_newest_first(store: SqliteStore) -> None:
     """The last ten logins of a user are told in the order they were made, also when the clock was set back."""
     for at in (*range(12), 3.5):
@@ -338,8 +350,10 @@ async def test_a_new_user_of_an_old_name_starts_afresh(store: SqliteStore) -> No
         store.put_change(change(number, user))
         store.put_change(change(10 + number, user, 1000.0))
         store.put_use(user, "a", 3)
+        store.put_macro(Macro(user, "late", "off all", user))
         store.add_login(login(1.0, user))
     store.forget_user("anna")
+    assert await store.macros() == [Macro("ben", "late", "off all", "ben")]
     assert await store.changes() == [change(1, "ben"), change(10, "anna", 1000.0), change(11, "ben", 1000.0)]
     assert await store.uses() == {("ben", "a"): 3}
     assert await store.logins("anna") == []
@@ -358,8 +372,9 @@ async def test_a_new_user_of_an_old_name_starts_afresh(store: SqliteStore) -> No
         lambda store: store.put_use("anna", "a", 2**63),
         lambda store: store.add_login(login(1.0, "\ud800")),
         lambda store: store.put_device(msgspec.structs.replace(DEVICE, name="\ud800")),
+        lambda store: store.put_macro(Macro("anna", "late", "\ud800", "anna")),
     ],
-    ids=["state", "user", "number", "use", "login", "device"],
+    ids=["state", "user", "number", "use", "login", "device", "macro"],
 )
 async def test_whoever_waits_is_told_what_could_not_be_kept(
     store: SqliteStore, caplog: pytest.LogCaptureFixture, write: Callable[[SqliteStore], None]
