@@ -1,9 +1,10 @@
 """What happened, for the owner of the house: one JSON line an event, each with an id from one catalogue."""
 
+import asyncio
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ log = logging.getLogger(__name__)
 
 #: Events of a flood that are written one by one, in so many seconds.
 _SHOWN, _WINDOW = 20, 10.0
+#: Bytes that are read back at the most, and at once.
+_READ, _BLOCK = 8 * 2**20, 2**16
+_EVENT = msgspec.json.Decoder(dict[str, Any])
 
 #: Every event there is, with what it tells; an event that is not here cannot be written.
 EVENTS = {
@@ -50,10 +54,12 @@ class Audit:
     def __init__(self, path: Path, clock: Clock) -> None:
         """Open the file for appending, readable by its owner alone."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path = path
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._clock = clock
-        #: Told of each event that is written.
-        self.listener: Callable[[str, Mapping[str, object]], None] | None = None
+        #: Held while somebody reads back, one after the other.
+        self.reading = asyncio.Lock()
+        self._watchers: list[Callable[[str, Mapping[str, object]], None]] = []
         self._encode: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=str).encode
 
     def write(self, event: str, **fields: object) -> None:
@@ -62,8 +68,8 @@ class Audit:
             raise KeyError(event)
         told = {name: value for name, value in fields.items() if value not in (None, "", (), [])}
         line: dict[str, object] = {"at": iso(self._clock.now()), "event": event, **told}
-        if self.listener is not None:
-            self.listener(event, told)
+        for watcher in list(self._watchers):
+            watcher(event, told)
         try:
             text = printable_json(self._encode(line).decode())
         except UnicodeEncodeError:
@@ -75,9 +81,52 @@ class Audit:
             # A full disk must not lock the owner out of the house; the process's own log still tells.
             log.error("audit log: %s; lost: %s", error.strerror, event)
 
+    def watch(self, watcher: Callable[[str, Mapping[str, object]], None]) -> Callable[[], None]:
+        """Call `watcher` with each event that is written, and what it tells; returns what ends it."""
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
+
+    def read(self, since: float) -> Iterator[Mapping[str, Any]]:
+        """Yield the events since a moment, the newest first, as far back as a bounded reading goes.
+
+        Goes on in the file that a rotation put aside. What is no event, such as half a line, is passed over.
+        """
+        left, first = _READ, iso(since)
+        for path in (self._path, self._path.with_name(f"{self._path.name}.1")):
+            for line in _backwards(path, left):
+                left -= len(line) + 1
+                try:
+                    event = _EVENT.decode(line)
+                    at, _ = event["at"], event["event"]
+                except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+                    continue
+                if isinstance(at, str) and at < first:
+                    return
+                yield event
+
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
+
+
+def _backwards(path: Path, most: int) -> Iterator[bytes]:
+    """Yield the lines at the end of a file, so many bytes at the most, the last first; of no file there are none."""
+    try:
+        with path.open("rb") as file:
+            at = file.seek(0, os.SEEK_END)
+            rest = b""
+            while at > 0 and most > 0:
+                size = min(_BLOCK, at, most)
+                at, most = at - size, most - size
+                file.seek(at)
+                # A file that was cut off meanwhile has less than it had.
+                first, *lines = (file.read(size) + rest).split(b"\n")
+                yield from (line for line in reversed(lines) if line)
+                rest = first
+            if at == 0 and rest:
+                yield rest
+    except OSError:
+        return
 
 
 class Flood:

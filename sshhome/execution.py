@@ -17,7 +17,8 @@ from sshhome.grant import Grant
 from sshhome.house import House
 from sshhome.journal import Journal
 from sshhome.order import Context, Order
-from sshhome.outcome import Answer, Outcome
+from sshhome.outcome import Answer, Moving, Outcome
+from sshhome.progress import Progress
 from sshhome.quantity import duration, span
 from sshhome.store import Change
 from sshhome.trace import Trace
@@ -125,7 +126,19 @@ class Execution:
             for call, end in ended
             if isinstance(end, Answer)
         ]
-        return Outcome(answers=answers, several=ready.several, left_out=[*ready.left_out, *failed])
+        moving = self._moving(ready, [call for call, end in ended if isinstance(end, Answer)])
+        return Outcome(answers=answers, several=ready.several, left_out=[*ready.left_out, *failed], moving=moving)
+
+    def _moving(self, ready: Ready, calls: Iterable[Call]) -> Sequence[Moving]:
+        """Return what calls have set moving; whoever follows it looks whether its giver may see it."""
+        index, found = ready.context.scope.index, dict[str, Moving]()
+        for call in calls:
+            for device, change in self._changes(call):
+                if device.state.get("moving"):
+                    own = call.device is not None and call.device.id == device.id
+                    label = call.label if own else index.short(device, lambda _: True)
+                    found[device.id] = Moving(device.id, label, change)
+        return list(found.values())
 
     def _begin(self, ready: Ready, trace: Trace) -> Change | None:
         """Return the change that an order is about to make, unless it changes nothing or undoes another."""
@@ -148,13 +161,17 @@ class Execution:
         calls, wait = ready.permitted, "--no-wait" not in trace.common
         if len(calls) == 1:
             return [(calls[0], await self._ending(ready, trace, calls[0], wait=wait))]
-        return list(
-            zip(
-                calls,
-                await asyncio.gather(*(self._ending(ready, trace, call, wait=wait) for call in calls)),
-                strict=True,
-            )
-        )
+        progress = Progress(ready.order.name, len(calls))
+        # What reads JSON reads nothing else.
+        ready.context.session.progress = None if "--json" in trace.common else progress
+
+        async def ending(call: Call) -> Answer | SshhomeError:
+            try:
+                return await self._ending(ready, trace, call, wait=wait)
+            finally:
+                progress.done += 1
+
+        return list(zip(calls, await asyncio.gather(*map(ending, calls)), strict=True))
 
     async def _ending(self, ready: Ready, trace: Trace, call: Call, *, wait: bool) -> Answer | SshhomeError:
         try:

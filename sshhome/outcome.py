@@ -22,6 +22,12 @@ class DryRun(msgspec.Struct, frozen=True):
     change: State = {}
 
 
+class Filtered(msgspec.Struct, frozen=True):
+    """What filters left of an answer: text or a table for people, and for JSON plain data."""
+
+    left: Any
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What an order returned, and for which arguments; `label` is the short name of the device it acted on.
 
@@ -34,11 +40,20 @@ class Answer(msgspec.Struct, frozen=True):
     back: str = ""
 
 
+class Moving(msgspec.Struct, frozen=True):
+    """A device that an order set moving: its short name, and what shall become of it."""
+
+    id: str
+    label: str
+    change: State
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How an order ended: its answers, the devices it left out and why, or the one error.
 
     `several` tells that the target was a room, a glob or `all`: the JSON form is an array then. One that was
-    `rehearsed` tells what would be done, and nothing was.
+    `rehearsed` tells what would be done, and nothing was. What it set `moving` is to be followed to its end if the
+    giver asks for that.
     """
 
     order: Order | None = None
@@ -49,6 +64,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     json: bool = False
     wait: bool = True
     rehearsed: bool = False
+    moving: Sequence[Moving] = ()
+    follow: bool = False
 
     @property
     def status(self) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from sshhome.policy import Rights
+from sshhome.progress import Progress
 from sshhome.user import User
 
 
@@ -59,6 +60,8 @@ class Session:
     check_code: Callable[[str], Awaitable[str]] = _nobody
     #: Asks whoever sits there, hidden or not, and returns what they say, None for nothing; there may be nobody.
     ask: Callable[[str, bool], Awaitable[str | None]] | None = None
+    #: Shows a line to whoever sits there, whatever they are doing; there may be nobody.
+    tell: Callable[[str], None] | None = None
     #: The answer that is waited for, while a question is open.
     asked: asyncio.Future[str | None] | None = None
     #: What was proved in this session beyond the login, and when, on the monotonic clock.
@@ -66,6 +69,8 @@ class Session:
     orders: int = 0
     #: Orders that are running now.
     running: int = 0
+    #: How far the order is that began last, if it is one of many calls.
+    progress: Progress | None = None
     bad_orders: int = 0
     bad_codes: int = 0
     #: Set by the order `exit`: whoever reads the orders stops reading.

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sshhome
+from sshhome import audit as auditing
 from sshhome.audit import EVENTS, Audit
 from tests.conftest import FixedClock
 
@@ -126,6 +127,60 @@ def test_a_full_disk_locks_nobody_out(
     assert "lost: login.ok" in caplog.text
     audit.write("login.ok", user="anna")
     assert last(path)["user"] == "anna"
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
+
+
+def test_it_is_read_from_its_end(audit: Audit, path: Path, clock: FixedClock) -> None:
+    """Events come the newest first, since a moment, from a log that a rotation cut in two as from one that is whole."""
+    for number in range(5):
+        audit.write("login.ok", user=str(number))
+        clock.advance(60)
+    everything = [event["user"] for event in audit.read(0)]
+    assert everything == ["4", "3", "2", "1", "0"]
+    assert [event["user"] for event in audit.read(clock.now() - 150)] == ["4", "3"]
+    # As logrotate does with `copytruncate`.
+    path.with_name("audit.jsonl.1").write_bytes(path.read_bytes())
+    os.truncate(path, 0)
+    assert [event["user"] for event in audit.read(0)] == everything
+    audit.write("login.ok", user="5")
+    assert [event["user"] for event in audit.read(0)] == ["5", *everything]
+    path.unlink()
+    path.with_name("audit.jsonl.1").unlink()
+    assert list(audit.read(0)) == []
+
+
+@given(
+    st.lists(st.text(st.characters(codec="utf-8"), max_size=40), max_size=20), st.integers(1, 50), st.integers(1, 3000)
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_it_is_read_in_blocks(audit: Audit, path: Path, texts: list[str], block: int, most: int) -> None:
+    """Wherever the blocks end in which it is read, no event is cut or lost, but what is beyond the bound."""
+    os.truncate(path, 0)
+    for text in texts:
+        audit.write("login.ok", user=f"-{text}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(auditing, "_BLOCK", block)
+        found = [event["user"] for event in audit.read(0)]
+        assert found == [f"-{text}" for text in reversed(texts)]
+        patch.setattr(auditing, "_READ", most)
+        some = [event["user"] for event in audit.read(0)]
+    assert some == found[: len(some)]
+    size = path.stat().st_size
+    assert (
+        len(some) == len(found) or sum(len(line) for line in path.read_bytes().splitlines(keepends=True)) == size > most
+    )
+
+
+def test_whoever_watches_is_told(audit: Audit, path: Path) -> None:
+    """All who watch are told of each event as it is written, until they watch no more."""
+    heard: list[tuple[int, str]] = []
+    ends = [audit.watch(lambda event, told, who=who: heard.append((who, event))) for who in (1, 2)]  # type: ignore[misc]  # (bound at once)
+    audit.write("login.ok")
+    ends[0]()
+    audit.write("ban.set")
+    assert heard == [(1, "login.ok"), (2, "login.ok"), (2, "ban.set")]
 
 
 def written_events() -> set[str]:
