@@ -28,7 +28,7 @@ class Announcer:
         self._stood: Mapping[str, object] = {}
         self._until = 0.0
         self._told = 0
-        audit.listener = self._heard
+        audit.watch(self._heard)
 
     def _heard(self, event: str, fields: Mapping[str, object]) -> None:
         if event not in NEWS:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import importlib
+import logging
 import os
 import random
 import secrets
@@ -23,22 +24,30 @@ from sshhome.dispatch import Dispatch
 from sshhome.door import Door
 from sshhome.edit import put
 from sshhome.errors import BadArguments, SiteError
+from sshhome.gone import Gone
 from sshhome.grant import Roles
 from sshhome.hostkey import bad_host_keys, load_host_keys, make_key
 from sshhome.house import House
 from sshhome.journal import Journal
 from sshhome.key import parse_key
+from sshhome.macro import Macros
 from sshhome.naming import Naming
+from sshhome.notices import Notices
 from sshhome.order import REGISTRY
 from sshhome.password import Passwords, hash_password
+from sshhome.recall import Recall
+from sshhome.recorder import Recorder
 from sshhome.reload import Reload
 from sshhome.replay import UsedCodes
 from sshhome.server import Server
 from sshhome.session import Sessions
+from sshhome.stores.history import SqliteHistory
 from sshhome.stores.sqlite import SqliteStore
 from sshhome.user import Users
 from sshhome.uses import Uses
 from sshhome.visitor import Visitors
+
+log = logging.getLogger(__name__)
 
 #: Where each kind of backend is; one is loaded, with the packages that only it needs, once a site has it.
 BACKENDS: Mapping[str, tuple[str, str]] = {
@@ -163,12 +172,15 @@ async def running(
         stack.push_async_callback(store.close)
         bans = Bans(site.config.bans, clock, store, chance)
         await bans.load()
-        uses, journal = Uses(store), Journal(store, clock)
+        uses, journal, macros = Uses(store), Journal(store, clock), Macros(store)
         await uses.load()
+        await macros.load()
         await journal.load()
         naming = Naming(store)
         await naming.load()
         house = House(naming)
+        recorder = await _recorder(site, house, clock)
+        stack.push_async_callback(recorder.close)
         stack.push_async_callback(house.close)
         for name, options in backends(site.config, site.path).items():
             kind = _backend(options)
@@ -184,7 +196,10 @@ async def running(
             bans=bans,
             uses=uses,
             journal=journal,
+            macros=macros,
             store=store,
+            recorder=recorder,
+            recall=Recall(state / "shells"),
             hash_password=passwords.hash,
             audit=audit,
             clock=clock,
@@ -202,17 +217,36 @@ async def running(
             audit=audit,
             clock=clock,
         )
+        gone = Gone(dispatch, users, clock)
         server = Server(site.config, Door(site.config.limits, bans, audit, clock, chance), visitors)
         stack.push_async_callback(server.close)
+        notices = Notices(sessions, dispatch.authorizer, dispatch.recall, clock)
+        # Said before the server begins to close.
+        stack.callback(notices.leaving)
+        stack.callback(house.watch(notices.changed))
+        stack.callback(audit.watch(notices.happened))
         addresses = await server.listen(listen or site.config.listen, host_keys)
         dispatch.address = site.config.house.address or addresses[0]
         reload = Reload(site.path, server, dispatch=dispatch, bans=bans, users=users, audit=audit)
         announcer = Announcer(audit, sessions, bans, clock, house.announce)
-        for watch in (server.look_after(), reload.watch(), announcer.watch()):
+        for watch in (server.look_after(), reload.watch(), announcer.watch(), recorder.keep(), gone.watch()):
             stack.callback(asyncio.create_task(watch).cancel)
         audit.write("server.started", version=__version__, listen=addresses)
         ending.callback(audit.write, "server.stopped")
         yield Running(server, addresses, reload)
+
+
+async def _recorder(site: Site, house: House, clock: Clock) -> Recorder:
+    """Return what records how the house changes; a history that cannot be opened is none, and keeps nobody out."""
+    keeps, history = site.config.history, None
+    if keeps.record:
+        try:
+            history = await SqliteHistory.open(site.path / "state" / "history.db")
+        except SiteError as error:
+            log.error("%s; nothing is recorded", error.message)
+    recorder = Recorder(house, clock, history, keeps)
+    await recorder.begin()
+    return recorder
 
 
 def warm_up() -> None:

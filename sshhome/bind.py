@@ -16,7 +16,9 @@ from sshhome.words import Word, quote
 COMMON_OPTIONS: Mapping[str, str] = {
     "--json": "answer in JSON",
     "--no-wait": "do not wait for the device's own echo",
+    "--progress": "wait until what it sets moving stands still, and show how far it is",
     "--keep-going": "go on with the next order after one that failed",
+    "--stop-on-error": "stop at the first order that fails, as is done if nothing is said",
     "--dry-run": "tell what would be done, and do nothing",
     "--yes": "say beforehand that it is meant",
     "--code": "prove who you are with a one-time code",
@@ -26,7 +28,7 @@ COMMON_OPTIONS: Mapping[str, str] = {
 #: Those that a value follows.
 VALUED = frozenset({"--code", "--for", "--confirm"})
 #: Those about the answer, and about what comes after it.
-_ANSWERING = frozenset({"--json", "--keep-going"})
+_ANSWERING = frozenset({"--json", "--keep-going", "--stop-on-error"})
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -75,8 +77,17 @@ def _own(order: Order | None, name: str) -> bool:
     return (takes_order and name not in _ANSWERING) or any(p.option and p.dashed == name for p in order.params)
 
 
+def worded(common: Mapping[str, str]) -> Sequence[Word]:
+    """Return options as words that `split_common` reads the same from, whatever stands behind them."""
+    return [Word(f"{name}={value}" if name in VALUED else name) for name, value in common.items()]
+
+
 def check_common(common: Mapping[str, str]) -> None:
     """Raise BadArguments when one of these options lacks its value."""
+    if "--keep-going" in common and "--stop-on-error" in common:
+        raise BadArguments("--keep-going and --stop-on-error exclude each other")
+    if "--progress" in common and "--no-wait" in common:
+        raise BadArguments("--progress and --no-wait exclude each other")
     for name in common:
         if name in VALUED and not common[name]:
             raise BadArguments(f"option '{name}' needs a value")

@@ -14,7 +14,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from sshhome import expansion, pipe
 from sshhome import words as tokenizer
+from sshhome.abbreviation import candidates
 from sshhome.audit import Audit, Flood
 from sshhome.authorize import STEP_UP_LASTS, Authorizer
 from sshhome.ban import Bans
@@ -30,16 +32,19 @@ from sshhome.grant import Privilege
 from sshhome.house import House
 from sshhome.journal import Journal
 from sshhome.limits import Rate
+from sshhome.macro import Macros
 from sshhome.order import Context, Judgement, Order, Registry, Verdict
 from sshhome.outcome import Answer, DryRun, Outcome
 from sshhome.param import Scope, Suggestion
 from sshhome.policy import Decision, agreed
 from sshhome.quantity import span
+from sshhome.recall import Recall
+from sshhome.recorder import Recorder
 from sshhome.session import Session, Sessions, Standing
 from sshhome.step_up import prove
-from sshhome.store import Store
+from sshhome.store import Macro, Store
 from sshhome.trace import Trace
-from sshhome.user import Users
+from sshhome.user import User, Users
 from sshhome.uses import Uses
 from sshhome.words import Word
 
@@ -61,7 +66,10 @@ class Dispatch:
         bans: Bans,
         uses: Uses,
         journal: Journal,
+        macros: Macros,
         store: Store,
+        recorder: Recorder,
+        recall: Recall,
         hash_password: Callable[[str], Awaitable[str]],
         audit: Audit,
         clock: Clock,
@@ -77,7 +85,10 @@ class Dispatch:
         self.bans = bans
         self.uses = uses
         self.journal = journal
+        self.macros = macros
         self.store = store
+        self.recorder = recorder
+        self.recall = recall
         self.hash_password = hash_password
         #: Where people find the house; known once it listens.
         self.address = ""
@@ -91,7 +102,8 @@ class Dispatch:
         self.authorizer = Authorizer(registry, house, uses, clock, timezone)
         self.execution = Execution(house, uses, journal, audit, clock)
         self.authorizer.names = {
-            "users": lambda: [Suggestion(name) for name in users.names()],
+            "users": lambda: [Suggestion(name, _about(users.get(name))) for name in users.names()],
+            "roles": lambda: [Suggestion(name, "a role") for name in users.roles.names()],
             "backends": lambda: [Suggestion(name, link.says) for name, link in house.links.items()],
             "bans": lambda: [Suggestion(ban.source, ban.rule) for ban in bans.in_force()],
             "sessions": lambda: [Suggestion(str(s.number), f"{s.login.user}, {s.channel}") for s in sessions],
@@ -114,28 +126,48 @@ class Dispatch:
             if len(line) > self.limits.order_line or len(line.encode(errors="surrogatepass")) > self.limits.order_line:
                 raise BadArguments(f"a line may be {self.limits.order_line} bytes long")
             orders = tokenizer.split(line)
-        except BadArguments as bad:
-            error: SshhomeError = bad
-            try:
-                self._not_too_fast(session)
-            except SlowDown as slow:
-                error = slow
-            # Nobody can tell which of it are options; a code in it may still be good.
-            trace = Trace(words=[Word(_CODE.sub(r"\1***", line[:200]))])
-            outcome = Outcome(error=error, json="--json" in (*line[-200:].split(), *(word.text for word in also)))
-            self._write_audit(session, trace, outcome, self.clock.monotonic())
-            yield outcome
+        except BadArguments as error:
+            yield self._not_understood(session, line, also, error)
             return
-        keep_going = any(word == Word("--keep-going") for words in (*orders, also) for word in words)
+        keep_going = goes_on([*also, *(word for words in orders for word in words)])
         for words in orders:
-            outcome = await self.run(session, [*also, *words])
-            yield outcome
-            if (outcome.status and not keep_going) or session.leaving:
+            try:
+                steps = expansion.expanded(self.registry, self.macros, session.login.user, [*also, *words])
+            except BadArguments as error:
+                steps = ()
+                outcome = self._not_understood(session, tokenizer.join(words), also, error)
+                yield outcome
+            in_it = keep_going or any(goes_on(step.words) for step in steps)
+            failed = not steps
+            for step in steps:
+                outcome = await self.run(session, step.words, step.behind, step.macro)
+                yield outcome
+                failed = failed or bool(outcome.status)
+                if (failed and not in_it) or session.leaving:
+                    return
+            if failed and not keep_going:
                 return
 
-    async def run(self, session: Session, words: Sequence[Word]) -> Outcome:
-        """Run one order to its end, also when whoever waits for it leaves."""
-        task = asyncio.get_running_loop().create_task(self._run(session, words))
+    def _not_understood(self, session: Session, line: str, also: Sequence[Word], error: SshhomeError) -> Outcome:
+        """Return the refusal of a line of which nothing has run, and write it into the audit log."""
+        try:
+            self._not_too_fast(session)
+        except SlowDown as slow:
+            error = slow
+        # Nobody can tell which of it are options; a code in it may still be good.
+        trace = Trace(words=[Word(_CODE.sub(r"\1***", line[:200]))])
+        outcome = Outcome(error=error, json="--json" in (*line[-200:].split(), *(word.text for word in also)))
+        self._write_audit(session, trace, outcome, self.clock.monotonic())
+        return outcome
+
+    async def run(
+        self, session: Session, words: Sequence[Word], behind: Sequence[Word] = (), macro: str = ""
+    ) -> Outcome:
+        """Run one order to its end, also when whoever waits for it leaves.
+
+        `behind` are the filters behind the macro that it is in.
+        """
+        task = asyncio.get_running_loop().create_task(self._run(session, words, behind, macro))
         self._running[task] = session
         task.add_done_callback(self._ended)
         return await asyncio.shield(task)
@@ -179,40 +211,53 @@ class Dispatch:
     def allowed(self, standing: Standing, session: Session) -> list[Order]:
         """Return the orders that could be given in this session now."""
         allowed = self.authorizer.allowed(standing.rights, self.authorizer.facts(standing, session))
-        return [order for order in allowed if not (order.proves and standing.bound)]
+        return [order for order in allowed if not ((order.proves or order.keeps) and standing.bound)]
+
+    def offered_macros(self, session: Session, allowed: Sequence[Order]) -> Sequence[Macro]:
+        """Return the macros that could be given in a session, of whose user these orders are allowed."""
+        return expansion.offered(self.registry, self.macros, session.login.user, allowed)
+
+    def knows(self, session: Session, name: str) -> bool:
+        """Return whether a word by itself is an order, or a macro of whoever is in a session."""
+        order, _ = self.registry.find([name])
+        return order is not None or self.macros.find(session.login.user, name) is not None
 
     # -- the road -----------------------------------------------------------------------------------------------------
 
-    async def _run(self, session: Session, words: Sequence[Word]) -> Outcome:
+    async def _run(self, session: Session, words: Sequence[Word], around: Sequence[Word], macro: str) -> Outcome:
         """Take the road and write the audit event, whatever happens on it."""
         started = self.clock.monotonic()
-        trace = Trace(words=words)
-        outcome = Outcome(error=Internal("cut off"))
+        trace = Trace(words=words, macro=macro)
+        outcome = shown = Outcome(error=Internal("cut off"))
         session.orders += 1
         session.running += 1
         try:
+            words, own = pipe.split(words)
+            behind = [*own, *around]
             trace.common, trace.words = split_common(self.registry, words)
+            trace.filters = pipe.written(behind)
             self._not_too_fast(session)
             check_common(trace.common)
-            outcome = await self._road(session, trace)
+            filters, in_json = pipe.parse(behind)
+            if filters and "--progress" in trace.common:
+                raise BadArguments("--progress shows how it goes: there is nothing to filter yet")
+            trace.common = {**trace.common, **({"--json": ""} if in_json else {})}
+            outcome = shown = await self._road(session, trace, filters)
+            shown = pipe.filtered(_as_asked(outcome, trace), filters)
         except SshhomeError as error:
-            outcome = Outcome(error=error)
+            outcome = shown = Outcome(error=error)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task not in self._cut:
                 raise
             task.uncancel()
-            outcome = Outcome(error=Denied(self._cut[task]))
+            outcome = shown = Outcome(error=Denied(self._cut[task]))
         except Exception as error:  # noqa: BLE001 (a bug in one order costs that order alone)
-            outcome = Outcome(error=trace.failed(error))
+            outcome = shown = Outcome(error=trace.failed(error))
         finally:
             session.running -= 1
             self._write_audit(session, trace, outcome, started)
-        outcome = self._count_unknown(session, outcome)
-        common = trace.common
-        return msgspec.structs.replace(
-            outcome, order=trace.order, json="--json" in common, wait="--no-wait" not in common
-        )
+        return _as_asked(self._count_unknown(session, shown), trace)
 
     def _not_too_fast(self, session: Session) -> None:
         """Take an order off what the user may give in a minute, whichever way each comes in; raises SlowDown."""
@@ -224,9 +269,10 @@ class Dispatch:
                 f"try again in {span(math.ceil(wait))}",
             )
 
-    async def _road(self, session: Session, trace: Trace) -> Outcome:
+    async def _road(self, session: Session, trace: Trace, filters: Sequence[pipe.Filter]) -> Outcome:
         standing = self._standing(session)
         order, words = self._find(standing, session, trace)
+        pipe.check(order, words, filters, json="--json" in trace.common, rehearsed="--dry-run" in trace.common)
         ready = await self._prepare(standing, session, order, words, trace)
         if "--dry-run" in trace.common:
             return _dry_run(ready, written(order, trace.args))
@@ -271,8 +317,11 @@ class Dispatch:
         said = names[0][:80] if names else ""
         if not said:
             raise UnknownOrder("no order", "`help` lists yours")
-        known = [other.name for other in self.allowed(standing, session)]
+        allowed = self.allowed(standing, session)
+        known = [other.name for other in allowed]
+        known += [macro.name for macro in self.offered_macros(session, allowed)]
         near = [name for name in known if name.startswith(f"{said.lower()} ")]
+        near = near or [order.name for order in candidates(allowed, names)]
         near = near or difflib.get_close_matches(" ".join(names)[:80].lower(), known, 3, 0.6)
         near = near or difflib.get_close_matches(said.lower(), known, 3, 0.6)
         hint = f"did you mean {' or '.join(near[:4])}?" if near else "`help` lists yours"
@@ -339,6 +388,8 @@ class Dispatch:
             decision = rights.holds(order.needs, facts)
             if decision.allowed and order.proves:
                 return _proving(standing, facts, decision)
+            if decision.allowed and order.keeps and standing.bound:
+                return Decision(allowed=False, rule=standing.bound)
             return decision
         decision = self.authorizer.may(rights, order, call.device, facts, call.change)
         if call.change is None or not COMES_BACK & common.keys():
@@ -362,21 +413,27 @@ class Dispatch:
             journal=self.journal,
             uses=self.uses,
             store=self.store,
+            recall=self.recall,
             hash_password=self.hash_password,
             address=self.address,
             clock=self.clock,
             timezone=self.timezone,
             house_name=self.house_name,
             house=self.house,
-            sight=lambda: self._sight(session),
+            sight=lambda: self.sight(session),
             scope=scope,
             orders=lambda: self.allowed(standing, session),
             explain=lambda line, who, at: self.explain(session, line, who, at),
             cut=self.cut,
             audit=self.audit.write,
+            log=self.audit,
+            recorder=self.recorder,
+            macros=self.macros,
+            check_macro=lambda macro: [step.words for step in expansion.check(self.registry, self.macros, macro)],
+            offered_macros=lambda: self.offered_macros(session, self.allowed(standing, session)),
         )
 
-    def _sight(self, session: Session) -> Callable[[Device], bool]:
+    def sight(self, session: Session) -> Callable[[Device], bool]:
         """Return what tells whether whoever is in a session may know of a device at this moment."""
         standing = session.standing()
         if isinstance(standing, str):
@@ -445,6 +502,22 @@ class Dispatch:
             self.audit.write(outcome.event, channel=session.channel, session=session.number, **told)
 
 
+def goes_on(words: Sequence[Word]) -> bool:
+    """Return whether the orders behind one that fails run too."""
+    return Word("--keep-going") in words and Word("--stop-on-error") not in words
+
+
+def _as_asked(outcome: Outcome, trace: Trace) -> Outcome:
+    """Return an outcome with the order, and with how its giver wants to be answered."""
+    json, wait, follow = (option in trace.common for option in ("--json", "--no-wait", "--progress"))
+    return msgspec.structs.replace(outcome, order=trace.order, json=json, wait=not wait, follow=follow)
+
+
+def _about(user: User | None) -> str:
+    """Return who a user is, in the words beside their name in a menu."""
+    return ", ".join((user.name, *user.roles)) if user else ""
+
+
 def _proving(standing: Standing, facts: Facts, decision: Decision) -> Decision:
     """Return whether somebody may change how they get in themselves."""
     if standing.bound:
@@ -502,5 +575,5 @@ def _plan(line: str, device: Device, change: State) -> DryRun:
 def _denied(order: Order, device: Device | None, decision: Decision) -> Denied:
     """Return why an order is refused, with every condition that it fails."""
     subject = f"you may not operate {device.id}" if device is not None else f"you may not give '{order.name}'"
-    why = decision.why or (decision.rule if order.proves else "")
+    why = decision.why or (decision.rule if order.proves or order.keeps else "")
     return Denied(f"{subject}: {why}" if why else subject)

@@ -7,6 +7,7 @@ loses it before the order answers: live sessions end, and what runs in them is c
 from sshhome.delegate import looks_after, widening
 from sshhome.edit import Edit
 from sshhome.errors import BadArguments, Denied
+from sshhome.gone import forget
 from sshhome.grant import Grant
 from sshhome.order import Context
 from sshhome.user import User
@@ -32,7 +33,7 @@ async def change_user(
     after = ctx.users.edit(login, edit, new=new, check=check)
     if new:
         # Whoever had this name, and was removed by hand, leaves nothing to another.
-        _forget(ctx, login)
+        forget(ctx, login)
         return after, 0
     (before,) = known
     less = _is_less(before, after)
@@ -58,14 +59,7 @@ async def remove_user(ctx: Context, login: str, reason: str = "your user was rem
     try:
         return await ctx.cut(lambda session: session.login.user == login, reason)
     finally:
-        _forget(ctx, login)
-
-
-def _forget(ctx: Context, login: str) -> None:
-    """Forget all that is remembered of a user: another one of that name begins with nothing."""
-    ctx.journal.forget(login)
-    ctx.uses.forget(login)
-    ctx.store.forget_user(login)
+        forget(ctx, login)
 
 
 def and_ended(sessions: int) -> str:

@@ -23,6 +23,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from sshhome.audit import Audit
 from sshhome.backend import Link
 from sshhome.ban import Bans
 from sshhome.clock import Clock
@@ -30,14 +31,19 @@ from sshhome.device import Device, State
 from sshhome.grant import Privilege
 from sshhome.house import Event, Told
 from sshhome.journal import Journal
+from sshhome.macro import Macros
 from sshhome.naming import Naming
 from sshhome.param import Devices, ParamType, Scope, type_of
+from sshhome.plot import Chart
+from sshhome.recall import Recall
+from sshhome.recorder import Recorder
 from sshhome.session import Session, Sessions, Standing
 from sshhome.store import Change as KeptChange
-from sshhome.store import Store
+from sshhome.store import Macro, Store
 from sshhome.user import User, Users
 from sshhome.uses import Uses
-from sshhome.when import dated
+from sshhome.when import dated, earlier
+from sshhome.words import Word
 
 _Function = Callable[..., Awaitable[Any]]
 F = TypeVar("F", bound=_Function)
@@ -60,6 +66,9 @@ class Inventory(Protocol):
 
     def told(self) -> Sequence[Told]:
         """Return what all backends tell of, shown or not."""
+
+    def find(self, id_: str) -> Device | None:
+        """Return a device by its id, shown or not."""
 
     def renamed(self, id_: str) -> None:
         """Take over what was kept of a device."""
@@ -96,24 +105,38 @@ class Verdict(msgspec.Struct, frozen=True):
 class Column(msgspec.Struct, frozen=True):
     """One column of a table; in a narrow terminal the one with the lowest `keep` goes first.
 
-    A column that `wraps` breaks its lines before any column goes.
+    A column that `wraps` breaks its lines before any column goes. One of `bars` says nothing that another does not,
+    and is there only where they can be drawn.
     """
 
     title: str
     keep: int = 1
     right: bool = False
     wraps: bool = False
+    bars: bool = False
+
+
+#: The text of a cell, with its tone if it has one, and how much of a bar is full, 0 to 1, if it has one.
+Cell = str | tuple[str, str] | tuple[str, str, float]
 
 
 class Table(msgspec.Struct, frozen=True):
-    """The human form of a list; a row that is one text alone is a heading. A cell may be `(text, tone)`.
+    """The human form of a list; a row that is one text alone is a heading.
 
     Tones are `good`, `active`, `alert` and `dim`; colour is never the only sign.
     """
 
     columns: tuple[Column, ...]
-    rows: Sequence[Sequence[str | tuple[str, str]] | str]
+    rows: Sequence[Sequence[Cell] | str]
     empty: str = "nothing"
+
+
+class Plot(Table, frozen=True, kw_only=True):
+    """A table that is drawn where a terminal can show it, with a line of text above and one below."""
+
+    chart: Chart
+    title: str
+    foot: str
 
 
 #: What an order that changes a device returns: attribute → canonical value.
@@ -179,6 +202,9 @@ class Order(msgspec.Struct, frozen=True):
     changes: bool = False
     #: Whether it changes how its giver gets in, so that they prove more first and cannot be a pass or a narrower key.
     proves: bool = False
+    #: Whether it keeps what its giver will do later, with all that they may then: neither can a pass do that, nor a
+    #: narrower key.
+    keeps: bool = False
 
     @property
     def usage(self) -> str:
@@ -221,7 +247,13 @@ REGISTRY = Registry()
 
 
 def order(
-    name: str, *, needs: Privilege, says: Says, proves: bool = False, registry: Registry = REGISTRY
+    name: str,
+    *,
+    needs: Privilege,
+    says: Says,
+    proves: bool = False,
+    keeps: bool = False,
+    registry: Registry = REGISTRY,
 ) -> Callable[[F], F]:
     """Register a function as the order `name`; raises TypeError where signature and docstring do not agree."""
 
@@ -246,7 +278,7 @@ def order(
         changes = _changes(name, needs, hints.get("return"), params)
         if needs is Privilege.ADMIN and any(isinstance(param.type, Devices) for param in params):
             raise TypeError(f"order '{name}' runs the server, which is about no device: nobody could be denied one")
-        registry.add(Order(name, needs, says, function, tuple(params), summary, changes, proves))
+        registry.add(Order(name, needs, says, function, tuple(params), summary, changes, proves, keeps))
         return function
 
     return register
@@ -294,6 +326,8 @@ class Context:
     `address` is where people find the house, HOST:PORT; `explain` tells whether somebody may give a line, now or at
     another time; `cut` ends sessions, with all that runs in them; an order that brings a change back sets `undoing`.
     `sight` returns what tells of a device, also one that the house does not show, whether the giver may know of it now.
+    `check_macro` returns the words of each order of a macro, or refuses it; `offered_macros` are those that the giver
+    could run. `audit` writes into the `log`, which is to be read with the giver's eyes alone.
     """
 
     standing: Standing
@@ -304,6 +338,7 @@ class Context:
     journal: Journal
     uses: Uses
     store: Store
+    recall: Recall
     hash_password: Callable[[str], Awaitable[str]]
     address: str
     clock: Clock
@@ -316,6 +351,11 @@ class Context:
     explain: Callable[[str, Standing, float], Awaitable[Verdict]]
     cut: Callable[[Callable[[Session], bool], str], Awaitable[int]]
     audit: Callable[..., None]
+    macros: Macros
+    check_macro: Callable[[Macro], Sequence[Sequence[Word]]]
+    offered_macros: Callable[[], Sequence[Macro]]
+    log: Audit
+    recorder: Recorder
     undoing: KeptChange | None = None
 
     @property
@@ -326,3 +366,10 @@ class Context:
     def dated(self, text: str) -> str:
         """Return what is written about times with the dates that its `today` and `tomorrow` are in this house."""
         return dated(text, datetime.fromtimestamp(self.clock.now(), self.timezone).date())
+
+    def at(self, given: float | str) -> float:
+        """Return the moment so many seconds ago, or of a text such as `yesterday`; raises BadArguments."""
+        now = self.clock.now()
+        at = now - given if isinstance(given, int | float) else earlier(given, self.timezone, now)
+        # Nobody has known anything before there were computers, and no calendar goes back for ever.
+        return max(at, 0.0)

@@ -18,7 +18,7 @@ from sshhome.user import Users
 #: Seconds between two looks at the files.
 _LOOK_EVERY = 1.0
 #: What is settled when the server starts; a change to it waits for a restart, and the audit log says so.
-_SETTLED = ("listen", "house", "backend")
+_SETTLED = ("listen", "house", "history", "backend")
 
 
 class Reload:

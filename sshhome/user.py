@@ -22,6 +22,7 @@ from sshhome.key import Key, parse_key
 from sshhome.policy import Policy, Rights
 from sshhome.totp import check_secret
 from sshhome.when import parse_moment
+from sshhome.words import NAME
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -46,12 +47,14 @@ class _UserFile(msgspec.Struct):
     frozen: bool = False
     until: Any = ""  # a date, a time or text
     issued_by: str = ""
+    startup: str = ""
 
 
 class User(msgspec.Struct, frozen=True, dict=True):
     """Who may log in, with which keys or password, and what they may do; roles are flattened into the grants.
 
     A user with an issuer is a pass: it ends at `until`, in seconds since the epoch, and cannot change itself.
+    `startup` is the macro, or the order of one word, that a shell of theirs begins with.
     """
 
     login: str
@@ -65,6 +68,7 @@ class User(msgspec.Struct, frozen=True, dict=True):
     frozen: bool = False
     until: float | None = None
     issued_by: str = ""
+    startup: str = ""
 
     @cached_property
     def rights(self) -> Rights:
@@ -142,6 +146,8 @@ def parse_user(login: str, text: str, roles: Roles) -> User:
             f"{file}: require = '{written.require}' needs a secret: take the line out, "
             f"then `sshhome user totp {login} --require {written.require}`"
         )
+    if written.startup and not NAME.fullmatch(written.startup):
+        raise SiteError(f"{file}: startup must be the name of a macro, and not '{written.startup[:80]}'")
     keys = _keys(file, written.keys, roles)
     grants: list[Grant] = []
     for role in written.roles:
@@ -167,6 +173,7 @@ def parse_user(login: str, text: str, roles: Roles) -> User:
         written.frozen,
         until,
         written.issued_by,
+        written.startup,
     )
 
 

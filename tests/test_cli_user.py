@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 
 from sshhome import app
+from sshhome.recall import Recall
+from sshhome.store import Macro
+from sshhome.stores.sqlite import SqliteStore
 from tests.client import Answer
 from tests.process import Operator, lines
 
@@ -61,3 +64,16 @@ async def test_what_is_not_there(operator: Operator, site: app.Site, words: tupl
     answer = await operator.types("user", *words, site=site.path)
     assert (lines(answer), answer.out, answer.status) == ([f"error: {told}"], "", BAD_ARGUMENTS)
     assert written(site, "kid") == before
+
+
+async def test_a_user_is_removed_with_all_that_is_remembered(operator: Operator, site: app.Site) -> None:
+    """Where nobody serves the site, `user remove` itself forgets what another of that name must not find."""
+    recall = Recall(site.path / "state" / "shells")
+    recall.add("kid", "on kitchen")
+    store = await SqliteStore.open(site.database)
+    store.put_macro(Macro("kid", "cosy", "on kitchen", "kid"))
+    await store.settle()
+    assert await operator.types("user", "remove", "kid", site=site.path) == Answer("removed kid\n", "", 0)
+    assert await store.macros() == []
+    assert Recall(site.path / "state" / "shells").lines("kid") == []
+    await store.close()

@@ -24,7 +24,7 @@ from sshhome.backends.simulated import SimulatedBackend, family_house
 from sshhome.ban import Bans
 from sshhome.bind import COMMON_OPTIONS
 from sshhome.condition import Facts
-from sshhome.config import BanRules, Duration, Limits, Size
+from sshhome.config import BanRules, Duration, HistoryConfig, Limits, Size
 from sshhome.device import ATTRIBUTES, Device, State
 from sshhome.dispatch import MAX_BAD_ORDERS, Dispatch
 from sshhome.errors import BadArguments, Denied, Internal, NotConfirmed, SlowDown, TimedOut, Unavailable
@@ -32,13 +32,18 @@ from sshhome.grant import BUILT_IN_ROLES, Grant, Privilege, Roles
 from sshhome.house import House
 from sshhome.journal import Journal
 from sshhome.key import parse_key
+from sshhome.macro import SHARED, Macros
 from sshhome.naming import Naming
 from sshhome.order import REGISTRY, Change, Changes, Context, Order, Registry, order
 from sshhome.outcome import Outcome
 from sshhome.param import Dimmable, Scope, Secret, Text
 from sshhome.policy import Policy, Rights
+from sshhome.recall import Recall
+from sshhome.recorder import Recorder
 from sshhome.render import Look, render
 from sshhome.session import Login, Session, Sessions, Standing
+from sshhome.store import Macro
+from sshhome.stores.history import SqliteHistory
 from sshhome.stores.sqlite import SqliteStore
 from sshhome.user import User, Users, write_whole
 from sshhome.uses import Uses
@@ -244,6 +249,9 @@ async def open_road(
         store = await SqliteStore.open(path / "sshhome.db")
         stack.push_async_callback(store.close)
         house = House(Naming(store), PATIENCE)
+        recorder = Recorder(house, clock, await SqliteHistory.open(path / "history.db"), HistoryConfig())
+        await recorder.begin()
+        stack.push_async_callback(recorder.close)
         stack.push_async_callback(house.close)
         opened: list[Recording] = []
 
@@ -266,7 +274,10 @@ async def open_road(
             bans=Bans(BanRules(), clock, store, NoChance()),
             uses=Uses(store),
             journal=Journal(store, clock),
+            macros=Macros(store),
             store=store,
+            recorder=recorder,
+            recall=Recall(path / "state" / "shells"),
             hash_password=_no_hash,
             audit=audit,
             clock=clock,
@@ -309,6 +320,7 @@ ARGUMENTS: Mapping[str, Sequence[str]] = {
     "close": ["<cover.living>", "<cover.garage>"],
     "color": ["<desk> red"],
     "confirm": [""],
+    "dash": ["", "<light.desk>"],
     "device alias": ["desk lamp_1", "desk lamp_2 --remove"],
     "device guard": ["desk"],
     "device hide": ["light.porch"],
@@ -323,12 +335,20 @@ ARGUMENTS: Mapping[str, Sequence[str]] = {
     "explain": ["on light.desk"],
     "get": ["<light.desk>", "<lock.front_door>", "<outdoor.temperature>"],
     "help": ["", "help"],
+    "history": ["<light.desk>", "<lock.front_door>", "<outdoor.temperature>"],
     "key add": [OTHER_LINE],
     "key list": [""],
     "key remove": ["phone"],
     "list": ["", "<light.desk>", "<lock.front_door>"],
     "lock": ["<lock.front_door>"],
+    "log": [""],
     "logins": [""],
+    "macro list": [""],
+    "macro remove": ["movie"],
+    "macro save": ["late 'off desk; show'"],
+    "macro share": ["movie"],
+    "macro show": ["movie"],
+    "macro unshare": ["evening_all"],
     "off": ["<light.desk>", "<switch.tv>", "<fan.bedroom>"],
     "on": ["<light.desk>", "<switch.tv>", "<fan.bedroom>"],
     "open": ["<cover.living>", "<cover.garage> 50"],
@@ -337,6 +357,7 @@ ARGUMENTS: Mapping[str, Sequence[str]] = {
     "pass revoke": ["plumber"],
     "passwd": [""],
     "rooms": [""],
+    "run": [""],
     "session kick": ["visitor"],
     "session list": [""],
     "set": [
@@ -350,6 +371,7 @@ ARGUMENTS: Mapping[str, Sequence[str]] = {
         "<lock.front_door> unlocked",
         "<alarm_control_panel.house> night",
     ],
+    "set-option": ["", "editing vi"],
     "show": ["", "<light.desk>", "<lock.front_door>"],
     "stop": ["<cover.living>", "<cover.garage>"],
     "time": [""],
@@ -371,6 +393,8 @@ ARGUMENTS: Mapping[str, Sequence[str]] = {
     "who": [""],
     "who-can": ["on light.desk"],
     "whoami": [""],
+    "why": ["light.desk"],
+    "wall": ["hello"],
     "watch": ["", "<light.desk>"],
 }
 _TARGET = re.compile("<([^>]+)>")
@@ -407,7 +431,7 @@ def make_ready(road: Road, user: str) -> None:
     """See to it that there is something to be ordered, whatever has been ordered before.
 
     A source is banned, and the user has made a change that they can undo, and one that they may confirm. The desk has
-    an alias, and a scene is hidden.
+    an alias, and a scene is hidden. They have a macro, and all have one.
     """
     house = road.dispatch.house
     for device_id, made in _MADE.items():
@@ -417,6 +441,8 @@ def make_ready(road: Road, user: str) -> None:
             house.naming.keep(again)
             house.renamed(device_id)
     road.dispatch.bans.ban(ATTACKER, "login", "5 as home", "too many failed logins")
+    for whose, name in ((user, "movie"), (SHARED, "evening_all")):
+        road.dispatch.macros.keep(Macro(whose, name, "off desk", user))
     journal, hall = road.dispatch.journal, road.dispatch.house.devices["light.hall"].with_state({"on": True})
     road.report(hall)
     journal.forget(user)
@@ -1378,6 +1404,7 @@ async def test_names_are_an_admins_to_know(road: Road) -> None:
     offered = {heading: [suggestion.text for suggestion in names[heading]()] for heading in names}
     assert offered == {
         "users": sorted(USERS),
+        "roles": list(road.users.roles.names()),
         "backends": ["simulated"],
         "bans": [ATTACKER],
         "sessions": [str(session.number)],

@@ -59,7 +59,7 @@ DENIES = {
 }
 HOLDING = {**DENIES, "values": "{ brightness = '0..', position = '0..' }", "uses": "1000"}
 #: Who gives these hands out what they must hold: on no condition, unless what they hand out has the same.
-HANDING_OUT = {"device move", "pass create", "user add", "user grant", "user key", "user thaw"}
+HANDING_OUT = {"device move", "macro share", "pass create", "user add", "user grant", "user key", "user thaw"}
 _CONFIRM = {"confirm": "step_up", "totp": "step_up"}
 
 
@@ -259,6 +259,7 @@ async def matrix_of(matrix: Matrix, role: str, line: str) -> str:
 LINES = [
     *("on kitchen", "on desk", "unlock front_door", "unlock side_door", "show @kids", "off light.*", "user list"),
     *("dim kitchen 140", "on kitchen; unlock side_door; off kitchen", "whoami", "on kitchen --dry-run"),
+    *("list light.k* | columns id", "off light.* | match kit", "list | grep kitchen", "echo a | b"),
 ]
 
 

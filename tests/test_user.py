@@ -53,6 +53,10 @@ BAD = {
         )
     },
     "unknown privilege": ('grants = ["look"]', "'look' is no privilege"),
+    **{
+        f"startup {startup}": (f"startup = {startup}", "startup")
+        for startup in ('"off all"', '"show;show"', '"--yes"', '"Hello"', "5", f'"{"x" * 33}"')
+    },
     "wrong type": ("roles = 5", "roles"),
     "wrong type inside": ("keys = [5]", "keys"),
     "no TOML": ("name = ", "authorized_users/anna.toml: "),

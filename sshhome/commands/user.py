@@ -1,5 +1,6 @@
 """Look after the users of a site."""
 
+import asyncio
 import contextlib
 import getpass
 import shutil
@@ -15,6 +16,8 @@ from sshhome.edit import ROLE, add_grant, add_key, add_role, put, remove_held, r
 from sshhome.errors import BadArguments, SiteError
 from sshhome.key import parse_key
 from sshhome.password import hash_password
+from sshhome.recall import Recall
+from sshhome.stores.sqlite import SqliteStore
 from sshhome.totp import new_secret, qr_code, uri
 from sshhome.user import REQUIREMENTS
 
@@ -195,8 +198,22 @@ def user_list(site: str | None) -> None:
 @site_option
 def user_remove(login: str, site: str | None) -> None:
     """Remove a user; live sessions end."""
-    app.Site(app.site_path(site)).users.remove(login)
+    place = app.Site(app.site_path(site))
+    place.users.remove(login)
+    asyncio.run(_forget(place, login))
     click.echo(f"removed {login}")
+
+
+async def _forget(place: app.Site, login: str) -> None:
+    """Forget what is remembered of a user who is gone; a server that runs forgets by itself what it has in mind."""
+    Recall(place.path / "state" / "shells").forget(login)
+    if place.database.exists():
+        store = await SqliteStore.open(place.database)
+        try:
+            store.forget_user(login)
+            await store.settle()
+        finally:
+            await store.close()
 
 
 def _new_password() -> str:

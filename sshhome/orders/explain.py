@@ -9,7 +9,7 @@ from sshhome.clock import iso
 from sshhome.errors import BadArguments, Denied
 from sshhome.grant import Privilege
 from sshhome.order import Column, Context, Judgement, Table, Verdict, order
-from sshhome.param import GivenOrder, UserName
+from sshhome.param import GivenOrder, Moment, UserName
 from sshhome.session import Standing
 from sshhome.user import User
 from sshhome.when import moment, parse_moment
@@ -40,7 +40,7 @@ def _explained(found: Sequence[Explanation]) -> str:
 
 
 @order("explain", needs=Privilege.READ, says=_explained)
-async def explain(ctx: Context, line: GivenOrder, *, as_: UserName = "", at: str = "") -> Sequence[Explanation]:
+async def explain(ctx: Context, line: GivenOrder, *, as_: UserName = "", at: Moment = "") -> Sequence[Explanation]:
     """Tell whether an order would be allowed, by which rule, and when it would be next; it is not given.
 
     line: the order, whole

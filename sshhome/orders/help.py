@@ -8,10 +8,11 @@ from sshhome.errors import BadArguments
 from sshhome.grant import Privilege
 from sshhome.order import Column, Context, Order, Table, order
 from sshhome.param import Line, OrderName
+from sshhome.store import Macro
 
 
 class OrderHelp(msgspec.Struct, frozen=True):
-    """How one order is given: `usage` in one line, and what each param is."""
+    """How one order is given: `usage` in one line, and what each param is; a macro itself needs no privilege."""
 
     order: str
     usage: str
@@ -25,12 +26,16 @@ def _help_of(order: Order) -> OrderHelp:
     return OrderHelp(order.name, order.usage, order.summary, order.needs, params)
 
 
+def _help_of_macro(macro: Macro) -> OrderHelp:
+    return OrderHelp(macro.name, macro.name, f"Run '{macro.orders}'", "", {})
+
+
 def _helps(helps: Sequence[OrderHelp] | OrderHelp) -> str | Table:
     if isinstance(helps, OrderHelp):
         width = max((len(name) for name in helps.params), default=0)
         lines = [helps.usage, f"  {helps.summary}."]
         lines += [f"  {name:{width}}  {says}" for name, says in helps.params.items()]
-        lines.append(f"  needs the {helps.needs} privilege")
+        lines.append(f"  needs the {helps.needs} privilege" if helps.needs else "  needs what each order in it does")
         return "\n".join(lines)
     return Table(
         (Column("order", keep=9, wraps=True), Column("what it does", keep=8, wraps=True)),
@@ -44,9 +49,12 @@ async def help_(ctx: Context, name: OrderName = "") -> Sequence[OrderHelp] | Ord
 
     name: the order to explain
     """
-    orders = ctx.orders()
+    orders, macros = ctx.orders(), ctx.offered_macros()
     if not name:
-        return [_help_of(order) for order in orders]
+        return [*(_help_of(order) for order in orders), *(_help_of_macro(macro) for macro in macros)]
+    for macro in macros:
+        if macro.name == name.lower():
+            return _help_of_macro(macro)
     found = [order for order in orders if order.name == name.lower()]
     found = found or [order for order in orders if order.name.startswith(f"{name.lower()} ")]
     if not found:

@@ -1,13 +1,14 @@
 """Orders about the house as a whole: look at it, set any value, activate a scene."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from sshhome.clock import iso
 from sshhome.device import Device, Scalar
+from sshhome.glance import glance, level, power
 from sshhome.grant import Privilege
-from sshhome.order import Change, Column, Context, Table, order
+from sshhome.order import Cell, Change, Column, Context, Table, order
 from sshhome.param import EVERYTHING, Anything, NewState, Readable, Scene, Settable
 from sshhome.summary import looks, summary
 
@@ -51,24 +52,62 @@ async def activate(ctx: Context, scene: Scene) -> Change:
     return {"activated": f"{iso(now)[:-1]}.{round(now * 1000) % 1000:03d}Z"}
 
 
-def _by_room(devices: Sequence[Device]) -> Table:
-    rows: list[Sequence[str | tuple[str, str]] | str] = []
+class Sight(list[Device]):
+    """Devices to be shown, with the word for what is looked at: `house`, or a kind of things; or none."""
+
+    def __init__(self, devices: Iterable[Device], what: str = "") -> None:
+        """Show these."""
+        super().__init__(devices)
+        self.what = what
+
+
+def _seen(devices: Sequence[Device]) -> Table:
+    what = devices.what if isinstance(devices, Sight) else ""
+    return _at_a_glance(devices) if what == "house" else _by_room(devices, what)
+
+
+def _by_room(devices: Sequence[Device], what: str) -> Table:
+    rows: list[Sequence[Cell] | str] = []
+    most = max(map(power, devices), default=0.0)
     for room in dict.fromkeys(device.room for device in devices):
         inside = [device for device in devices if device.room == room]
         rows.append(room or "house")
-        rows += [(f"  {device.name}", (summary(device), looks(device)), device.id) for device in inside]
-    columns = (Column("device", keep=9), Column("is", keep=8, wraps=True), Column("id", keep=1))
+        rows += [
+            (f"  {device.name}", (summary(device), looks(device)), level(device, what, most), device.id)
+            for device in inside
+        ]
+    levels = Column("level", keep=2, bars=what != "batteries")
+    columns = (Column("device", keep=9), Column("is", keep=8, wraps=True), levels, Column("id", keep=1))
     return Table(columns, rows, empty="no devices")
 
 
-@order("show", needs=Privilege.READ, says=_by_room)
-async def show(ctx: Context, target: Anything = EVERYTHING) -> Sequence[Device]:
-    """Show how the house is, room by room.
+def _at_a_glance(devices: Sequence[Device]) -> Table:
+    columns = (
+        Column("room", keep=9),
+        Column("warm", keep=5, right=True),
+        Column("on", keep=7, wraps=True),
+        Column("worth a look", keep=8, wraps=True),
+    )
+    rows: list[Sequence[Cell]] = []
+    for room in dict.fromkeys(device.room for device in devices):
+        seen = glance(room, [device for device in devices if device.room == room])
+        look = ", ".join(filter(None, (seen.alert, seen.open)))
+        tone = "alert" if seen.alert or seen.ajar else ""
+        rows.append((room or "house", seen.warm, (seen.on, "active"), (look, tone)))
+    return Table(columns, rows, empty="no devices")
 
-    target: a room, a device or a glob; everything if left out
+
+@order("show", needs=Privilege.READ, says=_seen)
+async def show(ctx: Context, target: Anything = EVERYTHING) -> Sequence[Device]:
+    """Show the house at a glance, or what is in a room or of a kind.
+
+    target: a room, a device, a glob, or all of a kind, such as lights, locks, windows or batteries
     """
     # What can only be activated is not in any way.
-    return [device for device in target.devices if "activated" not in device.attributes or not target.several]
+    seen = [device for device in target.devices if "activated" not in device.attributes or not target.several]
+    # All of the house, or what of it may be seen: then rooms say more than every single thing.
+    house = target.several and not target.kind and len(target.devices) == sum(1 for _ in ctx.scope.index)
+    return Sight(target.devices if target.kind == "scenes" else seen, "house" if house else target.kind)
 
 
 def _as_list(devices: Sequence[Device]) -> Table:
@@ -81,7 +120,7 @@ def _as_list(devices: Sequence[Device]) -> Table:
 async def list_(ctx: Context, target: Anything = EVERYTHING) -> Sequence[Device]:
     """List devices, one a line.
 
-    target: a room, a device or a glob; everything if left out
+    target: a room, a device, a glob, or all of a kind, such as lights; everything if left out
     """
     return target.devices
 

@@ -17,7 +17,7 @@ from sshhome.errors import BadArguments, Denied, SiteError
 from sshhome.grant import Grant, Privilege
 from sshhome.handing import and_ended, change_user, remove_user
 from sshhome.order import REGISTRY, Column, Context, Table, order
-from sshhome.param import HowMany, Text, UserName
+from sshhome.param import HowMany, Moment, Text, Times, UserName
 from sshhome.totp import qr_code
 from sshhome.user import User
 from sshhome.when import When, moment, parse_moment, parse_when
@@ -66,8 +66,8 @@ async def pass_create(
     login: Annotated[str, Text("LOGIN")],
     *,
     may: Annotated[str, Text("ORDER")],
-    when: str = "",
-    until: Annotated[str, Text("MOMENT")] = "",
+    when: Times = "",
+    until: Moment = "",
     uses: HowMany = 0,
     from_: Annotated[str, Text("NETWORK")] = "",
     key: Annotated[str, Text("LINE")] = "",

@@ -24,7 +24,7 @@ from sshhome.errors import BadArguments
 from sshhome.grant import STEP_UPS, Privilege
 from sshhome.handing import and_ended, change_user, remove_user
 from sshhome.order import Column, Context, Table, order
-from sshhome.param import Choice, HowMany, Text, UserName
+from sshhome.param import GRANTS, Choice, HowMany, Moment, Named, Text, Times, UserName
 from sshhome.when import moment, parse_moment, parse_when
 
 
@@ -132,10 +132,10 @@ async def user_add(
     login: Annotated[str, Text("LOGIN")],
     *,
     name: str = "",
-    role: Annotated[str, Text("ROLE")] = "",
-    grant: Annotated[str, Text("GRANT")] = "",
+    role: Annotated[str, Named("roles", "ROLE")] = "",
+    grant: Annotated[str, Text("GRANT", such=GRANTS)] = "",
     key: Annotated[str, Text("LINE")] = "",
-    until: Annotated[str, Text("MOMENT")] = "",
+    until: Moment = "",
 ) -> Changed:
     """Add a user, who may do what you hand out and hold yourself.
 
@@ -166,11 +166,11 @@ async def user_add(
 async def user_grant(
     ctx: Context,
     login: UserName,
-    what: Annotated[str, Text("GRANT|role:ROLE")],
+    what: Annotated[str, Text("GRANT|role:ROLE", such=GRANTS)],
     *,
     deny: bool = False,
-    when: str = "",
-    until: Annotated[str, Text("MOMENT")] = "",
+    when: Times = "",
+    until: Moment = "",
     values: Annotated[str, Text("NAME=RANGE")] = "",
     from_: Annotated[str, Text("NETWORK")] = "",
     house: Annotated[str, Text("DEVICE=STATE")] = "",

@@ -297,3 +297,45 @@ async def test_a_trial_of_a_group(road: Road) -> None:
         assert [plan["id"] for plan in plans] == ["light.desk", "light.hall"]
         assert all(plan["change"]["on"] is True for plan in plans)
     assert road.backend.applied == []
+
+
+# -- at a glance ------------------------------------------------------------------------------------------------------
+
+
+async def test_at_a_glance(road: Road) -> None:
+    """`show` tells of each room what is worth a word; in JSON it is every device as ever."""
+    await road.give("admin", "dim desk 40; unlock front_door; open garage")
+    rows = {line.split()[0]: " ".join(line.split()[1:]) for line in (await told(road, "show")).splitlines()}
+    assert (rows["study"], rows["hall"], rows["kitchen"]) == ("20.0 °C Desk 40 %", "Front door unlocked", "21.5 °C")
+    found = json.loads(await told(road, "show --json"))
+    shown = [device for device in road.dispatch.house.devices.values() if "activated" not in device.attributes]
+    assert found == [device.as_json() for device in shown]
+    assert "Garage door opening" in await told(road, "show all")
+
+
+async def test_what_one_may_see_at_a_glance(road: Road) -> None:
+    """Whoever sees a part of the house sees that part at a glance, and a kind of which they see nothing is none."""
+    road.become("cleaner", 'grants = ["read:@study"]')
+    assert [line.split()[0] for line in (await told(road, "show", "cleaner")).splitlines()] == ["room", "study"]
+    assert await told(road, "show locks", "cleaner") == "error: nothing matches 'locks'\n"
+    assert "locks" not in offered(road, "cleaner", "show ")
+    assert "locks" in offered(road, "admin", "show ")
+
+
+async def test_all_of_a_kind(road: Road) -> None:
+    """`show locks` is all locks, room by room, unless a room is called so; batteries tell how full they are."""
+    assert (await told(road, "show locks")).splitlines() == [
+        "device        is      id",
+        "hall",
+        "  Front door  locked  lock.front_door",
+        "garage",
+        "  Side door   locked  lock.side_door",
+    ]
+    assert "81 %" in await told(road, "show batteries")
+    assert [device["id"] for device in json.loads(await told(road, "list LOCKS --json"))] == [
+        "lock.front_door",
+        "lock.side_door",
+    ]
+    road.report(thing("light.bulb", room="locks", on=True))
+    assert "light.bulb" in await told(road, "show locks")
+    assert (await road.one("admin", "lock locks")).status == 64
