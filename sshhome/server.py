@@ -17,8 +17,9 @@ from sshhome.errors import SiteError
 from sshhome.resources import shortage
 from sshhome.visitor import Visitor, Visitors
 
-#: Seconds a client has to close once it has been told goodbye.
-_GOODBYE = 2.0
+#: What whoever is there is told when the server ends, and seconds they have to hear that and then to close.
+_CLOSING = "the house is closing its door"
+_FAREWELL, _GOODBYE = 1.0, 2.0
 _BACKLOG = 512
 #: What a name may stand for besides, as `localhost` does for an address of IPv6 where there is none.
 _NOT_HERE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
@@ -73,8 +74,13 @@ class Server:
         await self.door.close()
         await self.visitors.dispatch.settle()
         connections = [visitor.connection for visitor in self.visitors]
+        farewells = [asyncio.ensure_future(visitor.leave(_CLOSING)) for visitor in self.visitors]
+        if farewells:
+            _, unheard = await asyncio.wait(farewells, timeout=_FAREWELL)
+            for farewell in unheard:
+                farewell.cancel()
         for visitor in self.visitors:
-            visitor.end("the house is closing its door")
+            visitor.end(_CLOSING)
         waiting = [asyncio.ensure_future(connection.wait_closed()) for connection in connections]
         if waiting:
             await asyncio.wait(waiting, timeout=_GOODBYE)

@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Iterator, Sequence
 from typing import Literal
+from weakref import WeakSet
 
 import asyncssh
 import msgspec
@@ -117,6 +118,7 @@ class Visitor(asyncssh.SSHServer):
         #: When it was, on the monotonic clock.
         self._proved = 0.0
         self._sessions = 0
+        self._channels: WeakSet[SessionChannel] = WeakSet()
         #: Since when this connection has had no session, on the loop's clock; never, while it has one.
         self.unused_since = math.inf
 
@@ -174,13 +176,15 @@ class Visitor(asyncssh.SSHServer):
         """Begin a session."""
         assert self.login is not None  # noqa: S101 (no channel opens before the login)
         key = self._admission.key if self._admission else None
-        return SessionChannel(
+        channel = SessionChannel(
             self._visitors.dispatch,
             self._open_session,
             self._close_session,
             pty=key is None or key.pty,
             order=key.order if key else "",
         )
+        self._channels.add(channel)
+        return channel
 
     def _welcome(self, login: str) -> User | None:
         """Return the user of this name; one who is frozen or has ended is nobody, as one who never was."""
@@ -377,9 +381,15 @@ class Visitor(asyncssh.SSHServer):
             self.unused_since = asyncio.get_running_loop().time()
         visitors.audit.write("session.closed", user=session.login.user, session=session.number, orders=session.orders)
 
+    async def leave(self, goodbye: str) -> None:
+        """End all sessions with a word, and wait until the client has closed them."""
+        await asyncio.gather(*(channel.leave(goodbye) for channel in list(self._channels)))
+
     def end(self, reason: str) -> None:
         """Close the connection with a reason; what a channel still has to say is sent first."""
         self._ended = reason
+        for channel in self._channels:
+            channel.return_screen()
         self.connection.disconnect(asyncssh.DISC_BY_APPLICATION, reason)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import copy
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -213,13 +214,35 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.005)
 
 
+class Screen(pyte.Screen):
+    """A screen with a second one that programs may take and give back, as xterm has it; pyte knows of none."""
+
+    #: What the first one shows while the second is taken.
+    below: tuple[dict[int, Any], int, int] | None = None
+
+    def set_mode(self, *modes: int, **how: Any) -> None:  # noqa: ANN401 (pyte's own signature)
+        """Take the second screen, besides what else there is."""
+        super().set_mode(*modes, **how)
+        if how.get("private") and 1049 in modes:
+            self.below = (copy.deepcopy(dict(self.buffer)), self.cursor.x, self.cursor.y)
+
+    def reset_mode(self, *modes: int, **how: Any) -> None:  # noqa: ANN401 (pyte's own signature)
+        """Give it back, besides what else there is."""
+        super().reset_mode(*modes, **how)
+        if how.get("private") and 1049 in modes and self.below is not None:
+            rows, self.cursor.x, self.cursor.y = self.below
+            self.buffer.clear()
+            self.buffer.update(rows)
+            self.below = None
+
+
 class Terminal:
     """A shell in a terminal of a given size: what is typed, and what the screen shows."""
 
     def __init__(self, process: "asyncssh.SSHClientProcess[str]", columns: int, rows: int) -> None:
         """Watch a process's output."""
         self.process = process
-        self.screen = pyte.Screen(columns, rows)
+        self.screen = Screen(columns, rows)
         self._stream = pyte.Stream(self.screen)
         self._reading = asyncio.create_task(self._read())
 

@@ -15,7 +15,7 @@ from sshhome.ban import LONGEST_BY_HAND, Bans
 from sshhome.config import BanRules, Duration
 from sshhome.errors import BadArguments, SiteError
 from sshhome.penalty import Penalty
-from sshhome.store import BanRecord, Change, DeviceRecord, Failure, LoginRecord
+from sshhome.store import BanRecord, Change, DeviceRecord, Failure, LoginRecord, Macro
 from sshhome.stores.sqlite import SqliteStore
 from tests.conftest import NOON, FixedClock, NoChance
 
@@ -393,6 +393,16 @@ class Forgetful:
 
     def put_device(self, record: DeviceRecord) -> None:
         """Keep nothing."""
+
+    async def macros(self) -> Sequence[Macro]:
+        """Return none."""
+        return ()
+
+    def put_macro(self, macro: Macro) -> None:
+        """Forget it."""
+
+    def remove_macro(self, user: str, name: str) -> None:
+        """Forget it."""
 
     def put_use(self, user: str, grant: str, used: int) -> None:
         """Forget it."""

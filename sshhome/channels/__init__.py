@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from sshhome.bind import split_common
 from sshhome.dispatch import Dispatch
-from sshhome.errors import BadArguments, Internal, SlowDown, TimedOut
+from sshhome.errors import BadArguments, Internal, SlowDown, SshhomeError, TimedOut, Unavailable
+from sshhome.escape import printable
 from sshhome.outcome import Answer, Outcome
 from sshhome.quantity import span
 from sshhome.render import Look, render
@@ -28,11 +29,15 @@ log = logging.getLogger(__name__)
 #: Exit status of an order that ^C left early, as POSIX shells have it: 128 and the number of SIGINT.
 INTERRUPTED = 130
 
+#: What gives a program all of the screen, without a cursor, and what gives back what was there before (xterm's words).
+_TAKE, _RETURN = "\x1b[?1049h\x1b[?25l\x1b[H\x1b[2J", "\x1b[?25h\x1b[?1049l"
 #: A client's window is what it says, within reason; 0 by 0 means that it does not know.
 _COLUMNS, _ROWS = (8, 500), (1, 300)
 _DEFAULT_SIZE = (80, 24)
 #: Seconds from a change of the window to drawing anew.
 _RESIZE_AFTER = 0.05
+#: Wipes the row that the cursor is in.
+_WIPE = "\r\x1b[K"
 #: Seconds before the end of an idle session at which it is told.
 _IDLE_NOTICE = 60.0
 _PLAIN_TERMINALS = frozenset({"", "dumb", "unknown"})
@@ -60,6 +65,10 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
         self.interrupted: Callable[[], None] = lambda: None
         #: Called with a line that the client shall see now, whatever else it is doing.
         self.notice: Callable[[str], None] = lambda line: self.write(f"{line}\n", error=True)
+        #: Called once output flows again.
+        self.resumed: Callable[[], None] = lambda: None
+        #: Whether somebody wants a shell that moves no cursor, whatever the terminal can.
+        self.wants_plain = False
         self._reader: Callable[[str | None], None] | None = None
         self._early: list[str | None] = []
         self._open_session = open_session
@@ -79,8 +88,11 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
         self._idle: asyncio.TimerHandle | None = None
         self._resizing: asyncio.TimerHandle | None = None
         self._interrupting: asyncio.Handle | None = None
+        #: The row that is shown for the time being.
+        self._row = ""
         #: What is said once all else has been.
         self._goodbye = ""
+        self._has_screen = False
 
     # -- asyncssh's callbacks -----------------------------------------------------------------------------------------
 
@@ -156,6 +168,7 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
     def resume_writing(self) -> None:
         """Let output go on."""
         self._writable.set()
+        self.resumed()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncssh's own signature)
         """Stop reading orders; one that is running ends by itself in dispatch."""
@@ -185,12 +198,18 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
     @property
     def look(self) -> Look:
         """What the client's terminal can show."""
-        return Look(self.size[0], self.color if self.terminal else "", wrap=self.interactive)
+        drawn = bool(self.terminal) and not self.plain
+        return Look(self.size[0], self.color if self.terminal else "", wrap=self.interactive, drawn=drawn)
 
     @property
     def plain(self) -> bool:
-        """Whether the terminal cannot move its cursor."""
-        return self.terminal in _PLAIN_TERMINALS
+        """Whether the terminal cannot move its cursor, or shall not."""
+        return self.wants_plain or self.terminal in _PLAIN_TERMINALS
+
+    @property
+    def flows(self) -> bool:
+        """Whether what is sent is read."""
+        return self._writable.is_set()
 
     @property
     def color(self) -> str:
@@ -226,6 +245,9 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
         channel = self._channel
         if channel is None or channel.is_closing() or not text:
             return
+        if self._row:
+            self._row = ""
+            self.write(_WIPE)
         if self.terminal:
             # The client's terminal is raw: it does not return the carriage by itself.
             text = text.replace("\r\n", "\n").replace("\n", "\r\n")
@@ -234,6 +256,25 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
             # The other side may never close the channel; our half ends all the same.
             channel.abort()
             self.connection_lost(None)
+
+    def row(self, text: str) -> None:
+        """Show a row below all else for the time being: it is gone once anything is written, or with an empty one."""
+        if text == self._row or (text and not self.flows):
+            return
+        wipe, self._row = _WIPE if self._row else "", ""
+        self.write(f"{wipe}{printable(text)}")
+        self._row = text
+
+    def take_screen(self) -> None:
+        """Take all of the client's screen, what is on it aside."""
+        self._has_screen = True
+        self.write(_TAKE)
+
+    def return_screen(self) -> None:
+        """Give the screen back as it was, if it was taken: whatever ends this must do so before the client is gone."""
+        if self._has_screen:
+            self._has_screen = False
+            self.write(_RETURN)
 
     async def deliver(self, outcome: Outcome) -> int:
         """Send what an order answers and wait until it has been read; of one that goes on, for as long as it does."""
@@ -249,6 +290,14 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
                 async for value in values:
                     self.answer(replace(outcome, answers=[Answer(value)]))
                     await self.drain()
+        except SshhomeError as error:
+            return self.answer(Outcome(error=error, json=outcome.json))
+        except Exception:
+            # One bug ends what goes on, and not the shell that it goes on in.
+            incident = secrets.token_hex(4)
+            log.exception("incident %s in what goes on", incident)
+            fault = Internal(f"it ended by our own fault, incident {incident}")
+            return self.answer(Outcome(error=fault, json=outcome.json))
         finally:
             session.running -= 1
         return outcome.status
@@ -256,16 +305,21 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
     def answer(self, outcome: Outcome) -> int:
         """Send what an order answered, and return its status."""
         self._hear()
+        out, error, status = self.rendered(outcome, self.look)
+        self.write(out)
+        self.write(error, error=not self.interactive)
+        return status
+
+    @staticmethod
+    def rendered(outcome: Outcome, look: Look) -> tuple[str, str, int]:
+        """Return what goes to standard output and error, and the status; where it cannot be shown, that is said."""
         try:
-            out, error = render(outcome, self.look)
+            return *render(outcome, look), outcome.status
         except Exception:
             incident = secrets.token_hex(4)
             log.exception("incident %s in showing an answer", incident)
             outcome = Outcome(error=Internal(f"the answer cannot be shown, incident {incident}"), json=outcome.json)
-            out, error = render(outcome, self.look)
-        self.write(out)
-        self.write(error, error=not self.interactive)
-        return outcome.status
+            return *render(outcome, look), outcome.status
 
     @property
     def interactive(self) -> bool:
@@ -294,6 +348,7 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
         try:
             self._hear()
             self._watch_idleness()
+            self.wants_plain = self.dispatch.recall.options(session.login.user).plain == "on"
             # Loaded by name when first asked for: a house that is only given orders never loads prompt_toolkit.
             drawn = "plain" if kind == "shell" and self.plain else kind
             module = importlib.import_module(f"sshhome.channels.{drawn}")
@@ -305,23 +360,39 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
             self._leave()
 
     def _only_options(self, command: str) -> bool:
-        """Return whether a command has options alone, which then are those of every line of a batch."""
+        """Return whether a command is `run`, or has options alone, which then are those of every line of a batch."""
         if not command.strip():
             return True
         try:
             orders = split(command)
         except BadArguments:
             return False
-        return len(orders) == 1 and not split_common(self.dispatch.registry, orders[0])[1]
+        if len(orders) != 1:
+            return False
+        rest = split_common(self.dispatch.registry, orders[0])[1]
+        return not rest or [word.text.lower() for word in rest] in (["run"], ["run", "-"])
 
     def _leave(self) -> None:
         if self._idle is not None:
             self._idle.cancel()
+        self.return_screen()
         if self._channel is not None and not self._channel.is_closing():
             if self._goodbye:
-                start = "\n" if self.interactive else ""
+                # A shell that draws has left its line when it ended.
+                start = "\n" if self.interactive and self.plain else ""
                 self.write(f"{start}{self._goodbye}\n", error=not self.interactive)
             self._channel.exit(self._status)
+
+    async def leave(self, goodbye: str) -> None:
+        """End with a word, and wait until the client has closed the channel: what comes with a disconnect few show."""
+        if self._channel is not None:
+            if self._session is not None:
+                self._end(goodbye, Unavailable.status)
+            await self._channel.wait_closed()
+
+    def _end(self, goodbye: str, status: int) -> None:
+        self._goodbye, self._status = goodbye, status
+        self.connection_lost(None)
 
     def _hear(self) -> None:
         self._heard, self._warned = asyncio.get_running_loop().time(), False
@@ -334,9 +405,7 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
             self._hear()
         left = self._heard + idle - loop.time()
         if left <= 0:
-            self._goodbye = f"idle for {span(idle)}, goodbye"
-            self._status = TimedOut.status
-            self.connection_lost(None)
+            self._end(f"idle for {span(idle)}, goodbye", TimedOut.status)
             return
         if left <= notice and not self._warned:
             self._warned = True

@@ -1,12 +1,15 @@
-"""Orders on standard input, one a line: `ssh -T home@house < orders.txt`."""
+"""Orders on standard input, one a line: `ssh -T home@house < orders.txt`, or `ssh home@house run < orders.txt`."""
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 
+from sshhome.bind import split_common, worded
 from sshhome.channels import SessionChannel
+from sshhome.channels.waiting import outcomes
+from sshhome.dispatch import goes_on
 from sshhome.session import Session
-from sshhome.words import Word, split
+from sshhome.words import split
 
 #: Characters waiting to be run at which the client is asked to wait.
 _HIGH = 32 * 1024
@@ -17,13 +20,14 @@ async def run(channel: SessionChannel, session: Session) -> int:
 
     Options given in place of a command are those of every line: `ssh home@house --keep-going --json < orders.txt`.
     """
-    also = [word for words in split(channel.command or "") for word in words]
-    keep_going = Word("--keep-going") in also
+    words = [word for words in split(channel.command or "") for word in words]
+    also = worded(split_common(channel.dispatch.registry, words)[0])
+    keep_going = goes_on(also)
     status = 0
     async for line in Lines(channel):
         if line.lstrip().startswith("#"):
             continue
-        async for outcome in channel.dispatch.run_line(session, line, also):
+        async for outcome in outcomes(channel, session, line, also):
             failed = await channel.deliver(outcome)
             status = status or failed
         if (status and not keep_going) or session.leaving:

@@ -3,6 +3,8 @@
 import asyncio
 
 from sshhome.channels import INTERRUPTED, SessionChannel
+from sshhome.channels.waiting import outcomes
+from sshhome.outcome import Outcome
 from sshhome.session import Session
 
 
@@ -25,8 +27,10 @@ async def run(channel: SessionChannel, session: Session) -> int:
     channel.read_with(read)
     status = 0
     try:
-        async for outcome in channel.dispatch.run_line(session, channel.command or ""):
-            failed = await channel.deliver(outcome)
+        async for outcome in outcomes(channel, session, channel.command or ""):
+            failed = await _deliver(channel, session, outcome)
+            # A dashboard had keys of its own.
+            channel.read_with(read)
             status = status or failed
     except asyncio.CancelledError:
         if not interrupted:
@@ -34,3 +38,13 @@ async def run(channel: SessionChannel, session: Session) -> int:
         # The order itself goes on; only the waiting has ended.
         return INTERRUPTED
     return status
+
+
+async def _deliver(channel: SessionChannel, session: Session, outcome: Outcome) -> int:
+    """Show what an order answers: `ssh -t` has a dashboard, too."""
+    if outcome.stream is None or not channel.look.drawn:
+        return await channel.deliver(outcome)
+    # What draws and reads keys takes prompt_toolkit, which a house that is only given orders never loads.
+    from sshhome.channels.dashboard import alone, drawn  # noqa: PLC0415
+
+    return await (alone(channel, session, outcome) if drawn(channel, outcome) else channel.deliver(outcome))

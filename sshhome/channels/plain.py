@@ -2,13 +2,18 @@
 
 import asyncio
 
+from rich.cells import cell_len
+
 from sshhome.channels import SessionChannel
 from sshhome.channels.prompt import Prompt
-from sshhome.escape import seen
+from sshhome.complete import asks, common, complete
+from sshhome.escape import printable, seen
 from sshhome.session import Session
 
 #: Characters taken from the client at once, and characters waiting at which it is asked to wait.
 _SLICE, _HIGH = 256, 32 * 1024
+#: Characters of the longest sequence that a key sends.
+_LONGEST_KEY = 16
 
 
 async def run(channel: SessionChannel, session: Session) -> int:
@@ -29,7 +34,6 @@ class _PlainShell(Prompt):
         self._typed = ""
         channel.read_with(self.read)
         channel.interrupted = lambda: self.read("\x03")
-        channel.notice = self._notice
 
     def take(self, text: str | None) -> None:
         if self.giving is not None and text is not None and "\x03" in text:
@@ -58,6 +62,8 @@ class _PlainShell(Prompt):
                 self.channel.resume_reading()
 
     async def run(self) -> int:
+        if opening := self.opening():
+            await self.give(opening, typed=False)
         while not self.session.leaving:
             self.channel.write(self.prompt)
             line = await self._line()
@@ -66,12 +72,10 @@ class _PlainShell(Prompt):
             await self.give(line)
         return self.status
 
-    def _notice(self, line: str) -> None:
-        """Show a line above what is half typed, which is shown again."""
-        if self.question is not None:
-            self.question.interject(line)
-            return
-        self.channel.write(f"\n{line}\n{self.prompt}{self._typed}")
+    def show(self, text: str) -> None:
+        """Show text above what is half typed, which is shown again; while an order runs nothing is."""
+        again = "" if self.giving is not None else f"{self.prompt}{self._typed}"
+        self.channel.write(f"\n{text}{again}" if again else text)
 
     async def _line(self) -> str | None:
         """Return a typed line; None at ^D on an empty one, or when the input ends."""
@@ -88,14 +92,49 @@ class _PlainShell(Prompt):
                 self._typed = ""
                 self.channel.write("^C\n" + self.prompt)
             elif char in "\x7f\b" and self._typed:
-                self._typed = self._typed[:-1]
-                self.channel.write("\b \b")
+                gone, self._typed = cell_len(self._typed[-1]), self._typed[:-1]
+                self.channel.write("\b \b" * gone)
             elif char == "\x15":
                 self._typed = ""
                 self.channel.write("\n" + self.prompt)
+            elif char == "?" and not self._waiting and self._asks():
+                self.show(self.explained(self._typed))
+            elif char == "\t" and not self._waiting:
+                self._complete()
+            elif char == "\x1b":
+                await self._skip_key()
             elif char.isprintable() and len(self._typed) < self.channel.dispatch.limits.order_line:
                 self._typed += char
                 self.channel.write(char)
+
+    def _complete(self) -> None:
+        """Put in what all that may come next has in common; where that is nothing, tell what may."""
+        typed, offered = complete(self.channel.dispatch, self.session, self._typed)
+        same = common([one.text for one in offered]) if offered else ""
+        if len(offered) == 1:
+            same += " "
+        if len(same) > len(typed):
+            gone, more = ("", same[len(typed) :]) if same.startswith(typed) else (typed, same)
+            self._typed = self._typed.removesuffix(gone) + more
+            self.channel.write("\b \b" * cell_len(printable(gone)) + printable(more))
+        elif self._asks():
+            self.show(self.explained(self._typed))
+
+    async def _skip_key(self) -> None:
+        """Leave out what an arrow or another key sends that has nothing to do here."""
+        char = await self._char()
+        left = _LONGEST_KEY if char in {"[", "O"} else 0
+        while left and char is not None and char.isprintable():
+            char = await self._char()
+            left = left - 1 if char is not None and (char.isdigit() or char in ";?<") else 0
+        if char is None:
+            self._text.put_nowait(None)
+        elif not char.isprintable():
+            # Enter, or ^C, is none of it.
+            self._waiting = char + self._waiting
+
+    def _asks(self) -> bool:
+        return asks(self.channel.dispatch, self.session, self._typed)
 
     async def _char(self) -> str | None:
         while not self._waiting:

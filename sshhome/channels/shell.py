@@ -1,39 +1,24 @@
-"""The interactive shell: a prompt with completion and history, drawn by prompt_toolkit in the client's terminal."""
+"""The interactive shell: a prompt with completion, history and judgement, drawn in the client's terminal."""
 
-import contextvars
-from collections.abc import Iterable
-from functools import cache
+import asyncio
+from contextlib import nullcontext
 
-from prompt_toolkit.application import Application, run_in_terminal
-from prompt_toolkit.application.current import create_app_session, get_app
-from prompt_toolkit.buffer import Buffer
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion
-from prompt_toolkit.document import Document
-from prompt_toolkit.history import InMemoryHistory
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.application.current import create_app_session
+from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.key_binding.key_processor import KeyPress
 from prompt_toolkit.keys import Keys
-from prompt_toolkit.layout import BufferControl, CompletionsMenu, Dimension, Float, FloatContainer, Layout, Window
-from prompt_toolkit.layout.processors import BeforeInput
-from prompt_toolkit.output import ColorDepth
-from prompt_toolkit.styles import Style
+from prompt_toolkit.output import DummyOutput
 
 from sshhome.channels import SessionChannel
+from sshhome.channels.dashboard import Dashboard, drawn
+from sshhome.channels.editor import Editor
 from sshhome.channels.prompt import Prompt
-from sshhome.channels.terminal import ChannelOutput, KeyInput
-from sshhome.complete import complete
-from sshhome.escape import printable
+from sshhome.channels.terminal import KeyInput
+from sshhome.channels.waiting import show_moving
+from sshhome.complete import asks, complete
+from sshhome.judge import judge
+from sshhome.outcome import Outcome
 from sshhome.session import Session
-
-_STYLE = Style.from_dict({"prompt": "bold", "completion-menu.meta": "italic"})
-_DEPTHS = {"": ColorDepth.DEPTH_1_BIT, "standard": ColorDepth.DEPTH_4_BIT, "truecolor": ColorDepth.DEPTH_24_BIT}
-#: Lines of history kept for each user while the server runs.
-_MOST_HISTORY = 1000
-#: States of a line kept for undo.
-_MOST_UNDO = 100
-#: Rows of the completion menu.
-_MENU = 8
-_history: dict[str, "_History"] = {}
 
 
 async def run(channel: SessionChannel, session: Session) -> int:
@@ -43,45 +28,76 @@ async def run(channel: SessionChannel, session: Session) -> int:
     return await shell.run()
 
 
-class _History(InMemoryHistory):
-    """The lines of one user, the latest ones, while the server runs."""
-
-    def append_string(self, string: str) -> None:
-        """Keep a line, and forget the oldest beyond the bound."""
-        super().append_string(string)
-        del self._storage[:-_MOST_HISTORY]
-        del self._loaded_strings[_MOST_HISTORY:]
-
-
 class _Shell(Prompt):
     """The shell of a terminal that can move its cursor."""
 
     def __init__(self, channel: SessionChannel, session: Session) -> None:
         super().__init__(channel, session)
-        self._most = channel.dispatch.limits.order_line
+        dispatch = channel.dispatch
+        self._most = dispatch.limits.order_line
         self._input = KeyInput(channel, self._most)
         self._ahead: list[KeyPress] = []
+        self._looking: asyncio.Task[None] | None = None
+        self._dashboard: Dashboard | None = None
+        with create_app_session(input=self._input, output=DummyOutput()):
+            self._editor = Editor(
+                channel,
+                self._input,
+                self.prompt,
+                lines=lambda: self.lines,
+                offers=lambda before: complete(dispatch, session, before),
+                judges=lambda line, cursor: judge(dispatch, session, line, cursor),
+                asks=lambda before: asks(dispatch, session, before),
+                explains=self.explained,
+            )
         channel.read_with(self.read)
         channel.interrupted = lambda: self.read("\x03")
+        channel.resized = self._editor.resized
 
     def take(self, text: str | None) -> None:
         self._input.feed(text)
 
     def drop(self) -> None:
         self._ahead.clear()
+        self._editor.drop()
         self._input.drop()
+
+    def show(self, text: str) -> None:
+        if self._dashboard is not None:
+            self._dashboard.say(text)
+        else:
+            self._editor.interject(text)
+
+    def interrupt(self) -> None:
+        # ^C at a question of the dashboard ends just that.
+        if self._dashboard is None:
+            super().interrupt()
+
+    async def ask(self, text: str, hidden: bool) -> str | None:  # noqa: FBT001 (the session's own signature)
+        with self._dashboard.aside() if self._dashboard is not None else nullcontext():
+            return await super().ask(text, hidden)
+
+    async def deliver(self, outcome: Outcome) -> int:
+        """Show what an order answers; a dashboard takes all keys, but for those that were typed before it was seen."""
+        if not drawn(self.channel, outcome):
+            return await super().deliver(outcome)
+        self.drop()
+        dashboard = self._dashboard = Dashboard(self.channel, self.session, self._input)
+        try:
+            return await dashboard.run(outcome)
+        finally:
+            self._dashboard = None
+            self._ahead += dashboard.rest
 
     async def run(self) -> int:
         try:
-            with create_app_session(input=self._input, output=ChannelOutput(self.channel)):
-                application = self._application()
-                context = contextvars.copy_context()
-                self.channel.notice = lambda line: self._notice(application, context, line)
-                self.channel.resized = application._on_resize  # noqa: SLF001 (what its own SIGWINCH handler calls)
+            with create_app_session(input=self._input, output=DummyOutput()):
+                if opening := self.opening():
+                    await self._give_interruptibly(opening, typed=False)
                 while not self.session.leaving:
-                    self._buffer.reset()
+                    vi = self.options.editing == "vi"
                     try:
-                        line = await application.run_async(handle_sigint=False, set_exception_handler=False)
+                        line = await self._editor.read(EditingMode.VI if vi else EditingMode.EMACS)
                     except KeyboardInterrupt:
                         continue
                     except EOFError:
@@ -89,69 +105,20 @@ class _Shell(Prompt):
                     await self._give_interruptibly(line)
         finally:
             self._input.close()
-            self._input.forget()
         return self.status
 
-    def _application(self) -> Application[str]:
-        """Return the prompt: one window and a menu, which costs half of a stock PromptSession."""
-        user = self.session.login.user
-        history = _history.setdefault(user, _History())
-        buffer = Buffer(
-            completer=_OrderCompleter(self.channel, self.session),
-            history=history,
-            multiline=False,
-            accept_handler=self._accept,
-        )
-        buffer.on_text_changed += self._cut
-        self._buffer = buffer
-        control = BufferControl(buffer, input_processors=[BeforeInput(self.prompt, style="class:prompt")])
+    async def _give_interruptibly(self, line: str, *, typed: bool = True) -> None:
+        """Run a line while reading keys: ^C interrupts, the others are kept for the next prompt.
 
-        def height() -> Dimension:
-            """Ask for room below the line while there is a menu to show."""
-            menu_shows = buffer.complete_state is not None and not get_app().is_done
-            return Dimension(min=_MENU + 1 if menu_shows else 1)
-
-        window = Window(control, height=height, wrap_lines=True, dont_extend_height=True)
-        menu = Float(CompletionsMenu(max_height=_MENU, scroll_offset=1), xcursor=True, ycursor=True)
-        return Application(
-            layout=Layout(FloatContainer(window, [menu])),
-            key_bindings=_keys(),
-            style=_STYLE,
-            include_default_pygments_style=False,
-            color_depth=_DEPTHS.get(self.channel.color, ColorDepth.DEPTH_8_BIT),
-            terminal_size_polling_interval=None,
-        )
-
-    def _notice(self, application: Application[str], context: contextvars.Context, line: str) -> None:
-        """Show a line above what is half typed."""
-
-        def write() -> None:
-            self.channel.write(f"{line}\n")
-
-        if self.question is not None:
-            self.question.interject(line)
-        elif application.is_running:
-            context.run(run_in_terminal, write)
-        else:
-            write()
-
-    def _accept(self, buffer: Buffer) -> bool:
-        get_app().exit(result=buffer.text)
-        # Keep the text until the prompt has been drawn for the last time; `run` empties it.
-        return True
-
-    def _cut(self, buffer: Buffer) -> None:
-        if len(buffer.text) > self._most:
-            buffer.text = buffer.text[: self._most]
-        # prompt_toolkit remembers every state of the line without bound.
-        del buffer._undo_stack[:-_MOST_UNDO]  # noqa: SLF001
-
-    async def _give_interruptibly(self, line: str) -> None:
-        """Run a line while reading keys: ^C interrupts, the others are kept for the next prompt."""
+        What moves on after its answer is shown until any key is typed.
+        """
         self._ahead = []
 
         def keys() -> None:
-            for press in self._input.read_keys():
+            presses = self._input.read_keys()
+            if self._looking is not None and (presses or self._input.closed):
+                self._looking.cancel()
+            for press in presses:
                 if press.key == Keys.ControlC:
                     self._ahead.clear()
                     self.interrupt()
@@ -159,54 +126,21 @@ class _Shell(Prompt):
                     self._ahead.append(press)
 
         with self._input.attach(keys):
-            await self.give(line)
-        self._input.keep(self._ahead)
+            await self.give(line, typed=typed)
+            ahead = self._ahead or self._editor.is_awaited or self._input.closed
+            if self.moving and not (ahead or self.session.leaving):
+                await self._look_on()
+        self._editor.keep(self._ahead)
 
-
-class _OrderCompleter(Completer):
-    """Offers what this user could give next, with what it is beside it."""
-
-    def __init__(self, channel: SessionChannel, session: Session) -> None:
-        self._dispatch = channel.dispatch
-        self._session = session
-
-    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:  # noqa: ARG002
-        """Yield completions of the word before the cursor."""
-        typed, suggestions = complete(self._dispatch, self._session, document.text_before_cursor)
-        for suggestion in suggestions:
-            meta = printable(suggestion.says)
-            yield Completion(printable(suggestion.text), start_position=-len(typed), display_meta=meta)
-
-
-@cache
-def _keys() -> KeyBindings:
-    """Return the keys that are ours, one set for all shells."""
-    keys = KeyBindings()
-
-    @keys.add("c-c")
-    def _(event: KeyPressEvent) -> None:
-        event.app.exit(exception=KeyboardInterrupt, style="class:aborting")
-
-    @keys.add("c-d")
-    def _(event: KeyPressEvent) -> None:
-        if event.current_buffer.text:
-            event.current_buffer.delete()
-        else:
-            event.app.exit(exception=EOFError, style="class:exiting")
-
-    @keys.add("c-l")
-    def _(event: KeyPressEvent) -> None:
-        event.app.renderer.clear()
-
-    # A repeat count would let one key press insert gigabytes, and a recorded macro grow without end.
-    for nothing in (*(("escape", digit) for digit in "0123456789-"), ("c-x", "(")):
-        keys.add(*nothing)(lambda _: None)
-
-    @keys.add(Keys.BracketedPaste)
-    def _(event: KeyPressEvent) -> None:
-        # A pasted newline separates orders, as `;` does: nothing runs before Enter.
-        lines = event.data.replace("\r", "\n").split("\n")
-        one = lines[0] if len(lines) == 1 else "; ".join(line.strip() for line in lines if line.strip())
-        event.current_buffer.insert_text(one)
-
-    return keys
+    async def _look_on(self) -> None:
+        """Show what moves until it stands still, or somebody has seen enough."""
+        looking = self._looking = asyncio.ensure_future(
+            show_moving(self.channel, self.session, list(self.moving.values()))
+        )
+        try:
+            await asyncio.wait([looking])
+        finally:
+            self._looking = None
+            looking.cancel()
+        if not looking.cancelled():
+            looking.result()

@@ -6,21 +6,17 @@ time and memory for ever on a long escape sequence; here input is parsed in slic
 
 import asyncio
 import contextlib
-import io
 import itertools
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
-from prompt_toolkit.data_structures import Size
-from prompt_toolkit.input import typeahead
 from prompt_toolkit.input.base import Input
 from prompt_toolkit.input.vt100_parser import _IS_PREFIX_OF_LONGER_MATCH_CACHE as _PREFIXES
 from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.key_binding.key_processor import KeyPress
 from prompt_toolkit.keys import Keys
-from prompt_toolkit.output.vt100 import Vt100_Output
 
 from sshhome.channels import SessionChannel
 from sshhome.escape import seen
@@ -33,10 +29,14 @@ _HIGH = 32 * 1024
 _MAX_PARAMETERS = 24
 #: Beginnings of sequences that prompt_toolkit may remember.
 _MOST_PREFIXES = 1000
-#: Printable characters in a row that count as pasted, one key press in all.
+#: Printable characters in a row that count as pasted, one key press in all. No `?` does: over a slow link what is typed
+#: comes in a row too, and that one asks.
 _PASTE = 8
-_PASTED = re.compile(f"([^\x00-\x1f\x7f-\x9f]{{{_PASTE},}})")
+_PASTED = re.compile(f"([^\x00-\x1f\x7f-\x9f?]{{{_PASTE},}})")
 _PARAMETERS = frozenset("0123456789;<?")
+#: Keys that look at the whole house, which may be thousands of devices; and keys that are taken at once.
+_COSTLY = frozenset({Keys.ControlI, "?"})
+_AT_ONCE = 256
 
 
 class KeyInput(Input):
@@ -55,6 +55,8 @@ class KeyInput(Input):
         self._keys: list[KeyPress] = []
         self._parser = Vt100Parser(self._press)
         self._escape = 0
+        #: Whether what was parsed last may be the beginning of a sequence, or an escape that nothing follows.
+        self.unsure = False
         self._paused = False
         self._ended = False
         self._callback: Callable[[], None] | None = None
@@ -100,11 +102,12 @@ class KeyInput(Input):
                 self._paused = False
                 self._channel.resume_reading()
         self._callback()
-        if self._text:
+        if self._text or self._keys:
             self._schedule()
 
     def _parse(self, text: str) -> None:
         parser = self._parser
+        self.unsure = "\x1b" in text
         if parser._in_bracketed_paste:  # noqa: SLF001 (the one place where its growth can be bounded)
             buffer = parser._paste_buffer  # noqa: SLF001
             if len(buffer) > self._most:
@@ -147,19 +150,38 @@ class KeyInput(Input):
     # -- prompt_toolkit's side ----------------------------------------------------------------------------------------
 
     def read_keys(self) -> list[KeyPress]:
-        """Return the keys parsed since the last time."""
-        keys, self._keys[:] = self._keys[:], []
+        """Return some of the keys that were parsed, one that costs much at the most; the others have another turn."""
+        costly = next((at for at, press in enumerate(self._keys) if press.key in _COSTLY), _AT_ONCE)
+        end = min(costly + 1, _AT_ONCE)
+        keys, self._keys = self._keys[:end], self._keys[end:]
         return keys
+
+    def all_keys(self) -> list[KeyPress]:
+        """Return all keys that were parsed, which nobody acts on yet."""
+        keys, self._keys = self._keys, []
+        return keys
+
+    @property
+    def behind(self) -> bool:
+        """Whether more was typed than has been read."""
+        return bool(self._text or self._keys)
+
+    def put_back(self, keys: list[KeyPress]) -> None:
+        """Take keys back, to be read before all others."""
+        self._keys = [*keys, *self._keys]
+        if keys:
+            self._schedule()
 
     def flush_keys(self) -> list[KeyPress]:
         """Return what a lone escape turns out to be, once nothing followed it."""
+        self.unsure = False
         self._parser.flush()
-        return self.read_keys()
+        return self.all_keys()
 
     @property
     def closed(self) -> bool:
         """Whether the client has ended its input and all of it is read."""
-        return self._ended and not self._text
+        return self._ended and not self._text and not self._keys
 
     def close(self) -> None:
         """End the input after what is waiting."""
@@ -169,7 +191,7 @@ class KeyInput(Input):
     @contextlib.contextmanager
     def _reading(self, callback: Callable[[], None] | None) -> Iterator[None]:
         before, self._callback = self._callback, callback
-        if self._text or self._ended:
+        if self._text or self._keys or self._ended:
             self._schedule()
         try:
             yield
@@ -200,10 +222,6 @@ class KeyInput(Input):
         """Name this input among all."""
         return f"sshhome-{self._number}"
 
-    def keep(self, keys: list[KeyPress]) -> None:
-        """Keep keys typed ahead for the next prompt."""
-        typeahead.store_typeahead(self, keys)
-
     def drop(self) -> None:
         """Forget what was typed and nobody has read, also what the client was asked to wait with."""
         while self._text:
@@ -216,32 +234,3 @@ class KeyInput(Input):
         self._keys.clear()
         self._parser.reset()
         self._escape = 0
-        self.forget()
-
-    def forget(self) -> None:
-        """Leave nothing of this input behind in prompt_toolkit's global table."""
-        typeahead._buffer.pop(self.typeahead_hash(), None)  # noqa: SLF001 (clear_typeahead keeps the entry)
-
-
-class ChannelOutput(Vt100_Output):
-    """Escape sequences for a channel; prompt_toolkit's own wants a file."""
-
-    def __init__(self, channel: SessionChannel) -> None:
-        """Write to a channel, in the size its terminal has at any moment."""
-
-        def size() -> Size:
-            columns, rows = channel.size
-            return Size(rows=rows, columns=columns)
-
-        super().__init__(io.StringIO(), size, term=channel.terminal, enable_cpr=False, enable_bell=False)
-        self._channel = channel
-
-    def flush(self) -> None:
-        """Send what has been drawn."""
-        if self._buffer:
-            self._channel.write("".join(self._buffer))
-            self._buffer.clear()
-
-    def encoding(self) -> str:
-        """Return the encoding: the channel's."""
-        return "utf-8"

@@ -11,7 +11,7 @@ from tests.client import Door, RawChannel, ask, until
 Serve = Callable[..., AbstractAsyncContextManager[Door]]
 #: What people look for who think that there is a Unix shell behind it.
 GUESSES = (
-    *("ls", "id", "uname -a", "cat /etc/passwd", "wget http://127.0.0.1/x", "sh", "/bin/busybox", "sudo -i", "enable"),
+    *("ls", "id", "uname -a", "cat /etc/passwd", "wget http://127.0.0.1", "bash", "/bin/busybox", "sudo -i", "enable"),
     *("$(reboot)", "`reboot`", "| sh", "&& sh", "> /etc/passwd", "system", "python3 -c 1", "nc -e sh", "tftp", "chmod"),
 )
 TOO_MANY = "that was one too many, the session is closed"

@@ -6,11 +6,12 @@ import gc
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import asyncssh
 import pytest
 
-from sshhome.channels import SessionChannel, shell
+from sshhome.channels import SessionChannel
 from sshhome.channels.prompt import Prompt
 from sshhome.channels.question import Question
 from sshhome.errors import SiteError
@@ -196,7 +197,6 @@ async def test_an_answer_is_kept_nowhere(
     door: Door, answers: list[str | None], term: str, caplog: pytest.LogCaptureFixture, *, hidden: bool
 ) -> None:
     """An answer is in no history, no log and no file of the site, and nothing completes it."""
-    shell._history.clear()
     async with asking(door, "hush" if hidden else "say", term) as screen:
         screen.type("xyzzy\r")
         await screen.shows("heard")
@@ -211,8 +211,8 @@ async def test_an_answer_is_kept_nowhere(
         assert session.asked is None
     assert answers == ["xyzzy"]
     assert "xyzzy" not in caplog.text
-    assert "xyzzy" not in "".join(shell._history["home"].get_strings() if "home" in shell._history else [])
-    for path in (door.site.path / "state").iterdir():
+    assert "xyzzy" not in "".join(door.server.visitors.dispatch.recall.lines("home"))
+    for path in filter(Path.is_file, (door.site.path / "state").rglob("*")):
         assert b"xyzzy" not in path.read_bytes(), path
 
 
@@ -641,7 +641,7 @@ async def test_a_question_cut_into_packets(door: Door, answers: list[str | None]
 
 @TERMS
 async def test_failed_tries_are_told(door: Door, clock: FixedClock, term: str) -> None:
-    """Whoever comes in is told how often somebody else tried since the last time, and nothing when nobody did."""
+    """Whoever comes in is told when they came in last, and how often somebody has tried in vain since then."""
 
     async def greeting() -> list[str]:
         async with door.connect("home") as connection, Terminal.open(connection, term=term) as screen:
@@ -654,13 +654,12 @@ async def test_failed_tries_are_told(door: Door, clock: FixedClock, term: str) -
     await fail(1)
     assert await greeting() == []
     clock.advance(60)
-    assert await greeting() == []
+    assert await greeting() == ["last login today 14:00 from 127.0.0.1"]
     clock.advance(86400)
     await fail(3)
-    assert await greeting() == ["3 failed tries to log in as you since Tue 2 Jun 14:01"]
+    assert await greeting() == ["last login Tue 2 Jun 14:01 from 127.0.0.1, and 3 failed tries since"]
     await fail(1)
-    assert await greeting() == ["1 failed try to log in as you since today 14:01"]
-    assert await greeting() == []
+    assert await greeting() == ["last login today 14:01 from 127.0.0.1, and 1 failed try since"]
 
 
 @TERMS

@@ -83,6 +83,34 @@ async def test_failures(door: Door, options: str, out: Sequence[str], status: in
     assert len(raw.heard.err.splitlines()) == (2 if options else 1)
 
 
+@pytest.mark.parametrize(
+    ("command", "out", "status"),
+    [
+        ("run", ["one"], 64),
+        ("run -", ["one"], 64),
+        ("RUN --stop-on-error", ["one"], 64),
+        ("run --keep-going", ["one", "two", "three"], 64),
+        ("--keep-going run --json", ['"one"', '"two"', '"three"'], 64),
+        ("--stop-on-error", ["one"], 64),
+        ("--stop-on-error --keep-going", [], 64),
+        ("run --code", [], 64),
+        ("run orders.txt", [], 64),
+        ("run; echo two", ["orders come on standard input: ssh home@house run < orders.txt", "two"], 0),
+    ],
+)
+async def test_run(door: Door, command: str, out: Sequence[str], status: int) -> None:
+    """`run` reads orders from standard input, as no command at all does; files are nobody's on our side."""
+    raw = await batch(door, "echo one\non nosuch\necho two\necho three\n", options=command)
+    assert (raw.heard.out.splitlines(), raw.heard.status) == (out, status)
+
+
+async def test_a_failure_inside_a_line(door: Door) -> None:
+    """`--keep-going` for a batch is for its lines, and `--stop-on-error` in one of them ends that alone."""
+    lines = "on nosuch --stop-on-error; echo one\necho two; on nosuch; echo three\n"
+    raw = await batch(door, lines, options="run --keep-going")
+    assert raw.heard.out.splitlines() == ["two", "three"]
+
+
 async def test_a_client_that_leaves(door: Door) -> None:
     """When the client goes, the order that runs ends by itself, and no line after it begins."""
     with door.waiting_printer():

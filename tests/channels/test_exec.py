@@ -149,4 +149,4 @@ async def test_colors_where_there_are_some(
         assert await raw.ask("exec", String("on kitchen; list light.kitchen"))
         await until(lambda: raw.heard.closed)
     assert ("\x1b[" in raw.heard.out) is colored
-    assert ("33m" in raw.heard.out) is colored
+    assert ("35m" in raw.heard.out) is colored

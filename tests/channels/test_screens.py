@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.client import Door, Terminal, until
+from tests.client import Door, Terminal, report, until
+from tests.conftest import FixedClock
 
 SCREENS = Path(__file__).parent.parent / "screens"
 
@@ -30,13 +31,32 @@ async def show_table(screen: Terminal) -> None:
     await screen.give("list light.*", "light.garden")
 
 
+async def show_house(screen: Terminal) -> None:
+    """Look at the house, in which a few things are on, and at what is in one room, where bars tell how bright it is."""
+    await screen.give("dim kids 40; on tv", "tv is on")
+    await screen.give("show", "Garden unavailable" if screen.screen.columns == 80 else "unavailable")
+    await screen.give("show kids", "light.night" if screen.screen.columns == 80 else "Night light")
+
+
+async def show_plot(screen: Terminal) -> None:
+    """Plot a lamp that was on for a while."""
+    await screen.give("history light.hall --since 1h", "on 20 min")
+
+
+SHOWN = {"help": show_help, "menu": show_menu, "list": show_table, "show": show_house, "plot": show_plot}
+
+
 @pytest.mark.parametrize("columns", [80, 40])
-@pytest.mark.parametrize(
-    ("name", "show"), [("help", show_help), ("menu", show_menu), ("list", show_table)], ids=["help", "menu", "list"]
-)
-async def test_screens(door: Door, name: str, show: Callable[[Terminal], Awaitable[None]], columns: int) -> None:
-    """Help, completion menu and table look, in a wide and in a narrow terminal, as they did when last looked at."""
+@pytest.mark.parametrize(("name", "show"), SHOWN.items(), ids=SHOWN)
+async def test_screens(
+    door: Door, clock: FixedClock, name: str, show: Callable[[Terminal], Awaitable[None]], columns: int
+) -> None:
+    """Help, menu, tables and plots look, in a wide and in a narrow terminal, as they did when last looked at."""
     path = SCREENS / f"{name}-{columns}.txt"
+    house = door.server.visitors.dispatch.house
+    for on in (True, False):
+        report(house, house.devices["light.hall"].with_state({"on": on}))
+        clock.advance(1200)
     async with door.connect("guest") as connection, Terminal.open(connection, columns, 24) as screen:
         await show(screen)
         seen = str(screen)

@@ -10,7 +10,7 @@ import asyncssh
 import pytest
 from asyncssh.packet import String, UInt32
 
-from sshhome.channels import SessionChannel, shell
+from sshhome.channels import SessionChannel
 from tests.client import Door, RawChannel, Terminal, ask, report, until
 from tests.loop import advance, turns
 
@@ -161,7 +161,6 @@ async def test_keys_typed_ahead(door: Door) -> None:
 
 async def test_history(door: Door) -> None:
     """The up arrow brings back this user's lines, of earlier sessions too, and nobody else's."""
-    shell._history.clear()
     async with terminal(door) as screen:
         await screen.give("echo first", "first")
         await screen.give("echo second", "second")
@@ -178,16 +177,6 @@ async def test_history(door: Door) -> None:
     async with terminal(door, "guest") as screen:
         screen.type(f"{UP}{UP}echo mine")
         await prompt(screen, "echo mine", "guest")
-
-
-async def test_history_is_bounded(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No more lines are kept of a user than the constant says."""
-    monkeypatch.setattr(shell, "_MOST_HISTORY", 3)
-    shell._history.clear()
-    async with terminal(door) as screen:
-        for number in range(8):
-            await screen.give(f"echo line{number}", f"line{number}")
-    assert len(shell._history["home"].get_strings()) <= 4
 
 
 # -- completion -------------------------------------------------------------------------------------------------------
@@ -250,6 +239,7 @@ async def test_a_menu_cannot_move_the_cursor(door: Door) -> None:
         ("on kitchen\non desk\n", "on kitchen; on desk"),
         ("on kitchen\r\n\r\n\n  on desk  \r\noff hall", "on kitchen; on desk; off hall"),
         ("on kitchen\ron desk\r", "on kitchen; on desk"),
+        ("on kitchen\n# not\n  # this\non desk\n", "on kitchen; on desk"),
         ("on kitchen\r", "on kitchen"),
         ("on kitchen", "on kitchen"),
         ("\x1b[31m\x03\x04on desk", None),
@@ -591,7 +581,9 @@ async def dumb(connection: asyncssh.SSHClientConnection, *typed: str) -> RawChan
         ("off all^C\x03echo one\r", "> off all^C^C\r\nhome@house> echo one\r\none\r\n", 0),
         ("off all\x15echo one\r", "> off all\r\nhome@house> echo one\r\none\r\n", 0),
         ("echo a\x04b\r", "> echo ab\r\nab\r\n", 0),
-        ("echo \x1b[31mred\t\x00\x07\r", "> echo [31mred\r\n[31mred\r\n", 0),
+        ("echo \x1b[31mred\t\x00\x07\r", "> echo red\r\nred\r\n", 0),
+        ("echo a\x1b[A\x1bOC\x1b[1;5Db\x1bfc\r", "> echo abc\r\nabc\r\n", 0),
+        ("echo a\x1b\recho b\x1b[\r", "> echo a\r\na\r\nhome@house> echo b\r\nb\r\n", 0),
         ("echo grün 日\r", "> echo grün 日\r\ngrün 日\r\n", 0),
         ("echo a\necho b\n", "> echo a\r\na\r\nhome@house> echo b\r\nb\r\n", 0),
         ("\r", "> \r\n", 0),
@@ -602,7 +594,7 @@ async def test_a_dumb_terminal(door: Door, typed: str, screen: str, status: int)
     async with door.connect("home") as connection:
         raw = await dumb(connection, typed + CTRL_D)
     welcome, _, rest = raw.heard.out.partition("home@house")
-    assert welcome == "Welcome to house. `help` lists your orders, ^D leaves.\r\n"
+    assert welcome == "Welcome to house. `?` and Tab tell what may come next, ^D leaves.\r\n"
     assert rest == f"{screen}home@house> \r\n"
     assert (raw.heard.err, raw.heard.status) == ("", status)
 

@@ -6,17 +6,21 @@ import importlib.metadata
 import inspect
 import itertools
 import random
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import pytest
 from prompt_toolkit.application import Application
 from prompt_toolkit.buffer import Buffer
-from prompt_toolkit.input import typeahead, vt100_parser
-from prompt_toolkit.output.vt100 import Vt100_Output
+from prompt_toolkit.input import vt100_parser
+from prompt_toolkit.key_binding import key_processor
+from prompt_toolkit.key_binding.key_processor import KeyProcessor
 
-from sshhome.channels import SessionChannel, shell, terminal
+from sshhome import complete
+from sshhome.channels import SessionChannel, editor, keys, painter, shell, terminal
 from tests.client import PATIENCE, Door, RawChannel, ask, until
 
 DIGITS = "0123456789"
@@ -102,6 +106,40 @@ async def test_a_shell_yields(door: Door, term: str, typed: str, times: int) -> 
                 most, before = max(most, ours._send_seq - before), ours._send_seq
         assert door.orders() == [("exit", 0)]
         assert most < 1_000
+
+
+@pytest.mark.parametrize("typed", ["o\t\x15", "on \x15?\x15"])
+@pytest.mark.parametrize("busy", [False, True])
+async def test_keys_that_look_at_the_whole_house(
+    door: Door, monkeypatch: pytest.MonkeyPatch, typed: str, *, busy: bool
+) -> None:
+    """Each Tab and each `?` has a turn of its own, also where they were typed ahead: thousands of devices take time."""
+    looked = 0
+    place = complete.place
+
+    def counted(*args: Any) -> Any:  # noqa: ANN401 (as the one it counts)
+        nonlocal looked
+        looked += 1
+        return place(*args)
+
+    monkeypatch.setattr(complete, "place", counted)
+    with door.waiting_printer() as echo:
+        async with door.connect("home") as connection:
+            raw = await open_shell(connection)
+            if busy:
+                raw.channel.write("on printer\r")
+                await until(lambda: any(session.running for session in door.server.visitors.sessions))
+            raw.channel.write(typed * 40 + "\x15exit\r")
+            await until(lambda: not raw.channel.get_write_buffer_size())
+            echo()
+            most, before = 0, looked
+            async with asyncio.timeout(PATIENCE):
+                while not raw.heard.closed:
+                    await asyncio.sleep(0)
+                    most, before = max(most, looked - before), looked
+    assert looked >= 40
+    # What `?` tells is looked up more than once.
+    assert most <= 5
 
 
 async def test_a_paste_is_kept_in_part(door: Door) -> None:
@@ -221,7 +259,45 @@ async def test_hung_up_shells_leave_nothing(door: Door) -> None:
     await until(lambda: asyncio.all_tasks() <= before)
     assert not list(door.server.visitors.sessions)
     assert len(door.audit("session.closed")) == len(door.audit("session.opened")) == 25
-    assert not [key for key in typeahead._buffer if key.startswith("sshhome-")]
+    assert not door.server.visitors.dispatch._running
+
+
+#: What somebody may be in the midst of when their connection breaks.
+PROMPTS = {
+    "an empty line": "",
+    "half a line": "half a line",
+    "a menu": "on k\t\t",
+    "half a sequence": "\x1b[",
+    "a paste": "\x1b[200~paste",
+    "a search": "echo x\r\x12ech",
+    "a question mark": "dim ?",
+    "a quoted key": "\x11",
+    "an order that goes on": "watch\r",
+    "an order that waits": "on printer\r",
+    "a question": "passwd\r",
+    "answers": "list; list; list\r",
+}
+
+
+@pytest.mark.flood
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+async def test_a_thousand_broken_connections(door: Door, term: str) -> None:
+    """A thousand clients that vanish at every kind of prompt leave no task, no session and no watcher behind."""
+    await door.ask("home", "echo warm")
+    house = door.server.visitors.dispatch.house
+    before, watchers = asyncio.all_tasks(), len(house._watchers)
+    for number in range(500):
+        typed = list(PROMPTS.values())[number % len(PROMPTS)]
+        async with door.connect("home") as connection:
+            raw = await open_shell(connection, term)
+            raw.channel.write(typed)
+            if number % 3:
+                await until(lambda raw=raw: not raw.channel.get_write_buffer_size())  # type: ignore[misc]  # (bound at once)
+            connection.abort()
+    await until(lambda: not door.server.visitors)
+    await until(lambda: asyncio.all_tasks() <= before)
+    assert not list(door.server.visitors.sessions)
+    assert len(house._watchers) == watchers
     assert not door.server.visitors.dispatch._running
 
 
@@ -240,12 +316,19 @@ def test_prompt_toolkit_3_0_has_the_private_parts_we_lean_on() -> None:
     parser.feed("\x1b[200~pasted")
     assert parser._in_bracketed_paste
     assert parser._paste_buffer == "pasted"
-    assert isinstance(typeahead._buffer, dict)
-    assert not inspect.signature(Application._on_resize).parameters.keys() - {"self"}
     buffer = Buffer()
     buffer.save_to_undo_stack()
     assert isinstance(buffer._undo_stack, list)
-    assert "self._buffer" in inspect.getsource(Vt100_Output.write_raw)
+    assert isinstance(buffer._working_lines, deque)
+    # An application calls these, and has these looked at, by these names.
+    assert inspect.signature(Application._redraw).parameters.keys() == {"self", "render_as_done"}
+    assert not inspect.signature(KeyProcessor._start_timeout).parameters.keys() - {"self"}
+    assert "self._start_timeout()" in inspect.getsource(KeyProcessor.process_keys)
+    source = inspect.getsource(Application)
+    assert all(
+        f"self.{name} = " in source for name in ("_is_running", "_default_bindings", "future", "loop", "context")
+    )
+    assert key_processor._Flush.data == "_Flush"
 
 
 def test_nothing_else_is_leaned_on() -> None:
@@ -253,13 +336,12 @@ def test_nothing_else_is_leaned_on() -> None:
     known = {
         "_in_bracketed_paste",
         "_paste_buffer",
-        "_buffer",
-        "_on_resize",
         "_undo_stack",
-        "_storage",
-        "_loaded_strings",
+        "_working_lines",
+        "_is_running",
+        "_default_bindings",
     }
-    for module in (shell, terminal):
+    for module in (editor, keys, painter, shell, terminal):
         tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
         names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr.startswith("_")}
         own = {

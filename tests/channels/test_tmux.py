@@ -5,6 +5,7 @@ import contextlib
 import os
 import shlex
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.test_step_up import write_anna
 from tests.test_visitor_totp import code, wrong_code
 
 pytestmark = pytest.mark.real
+Serve = Callable[..., AbstractAsyncContextManager[Door]]
 
 
 class Tmux:
@@ -100,6 +102,22 @@ async def test_a_person_at_a_terminal(door: Door, program: Callable[[str], str],
         await tmux.shows(lambda lines: lines[-1] == "left with 130")
     await until(lambda: not door.server.visitors)
     assert door.orders() == [("unlock", 0), ("on", 0), ("on", 0)]
+
+
+async def test_the_house_closes_its_door(serve: Serve, program: Callable[[str], str], tmp_path: Path) -> None:
+    """Whoever has typed half a line when the server ends is told why, on a line of its own."""
+    tmux = Tmux(program("tmux"), tmp_path)
+    async with contextlib.AsyncExitStack() as stack:
+        async with serve() as door:
+            await stack.enter_async_context(
+                tmux.running(f"{ssh(program, door, tmp_path, 'home', 'home')}; echo left with $?; read wait")
+            )
+            await tmux.shows(lambda lines: lines[-1] == "home@house>")
+            await tmux.type("echo half")
+            await tmux.shows(lambda lines: lines[-1] == "home@house> echo half")
+        await tmux.shows(
+            lambda lines: lines[-3:] == ["home@house> echo half", "the house is closing its door", "left with 69"]
+        )
 
 
 @pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
