@@ -7,7 +7,7 @@ export PIP_CONSTRAINT = constraints.txt
 export PIP_BUILD_CONSTRAINT = constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run demo test test-real test-flood explore lint types layers check bench bench-devices bench-policy siege docs clean
+.PHONY: run demo test test-real test-flood explore lint types layers check bench bench-devices bench-policy bench-shell siege docs screenshots clean
 
 run: $(VENV)/.run  ## serve this checkout as a site
 	$(VENV)/bin/sshhome serve
@@ -48,11 +48,17 @@ bench-devices: $(VENV)/.dev  ## 5,000 devices behind Mosquitto, 200 lamps at onc
 bench-policy: $(VENV)/.bench  ## what a decision costs beside pycasbin's, as ratios
 	$(VENV)/bin/python -m benchmarks.policy
 
+bench-shell: $(VENV)/.dev  ## the shell beside a stock prompt and bash: keys, echoes and memory
+	$(VENV)/bin/python -m benchmarks.shell
+
 siege: $(VENV)/.dev  ## a login in peace, and while the door is flooded
 	$(VENV)/bin/python -m benchmarks.siege
 
 docs: $(VENV)/.dev  ## write what is generated from the registry
 	$(VENV)/bin/sshhome orders > docs/orders.md
+
+screenshots: $(VENV)/.dev  ## take the pictures of the docs, through the real OpenSSH client
+	$(VENV)/bin/python docs/screenshots.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

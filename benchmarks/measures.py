@@ -141,14 +141,14 @@ def idle(served: Running, key: Path, effort: Effort) -> Samples:
             for _ in range(2):
                 for _ in range(effort.connections // 4):
                     await asyncio.gather(*(stack.enter_async_context(client.connect()) for _ in range(4)))
-                weights.append(_at_rest(fresh))
+                weights.append(at_rest(fresh))
         return (weights[1] - weights[0]) / effort.connections
 
     with running(served.server, key) as fresh:
         return {IDLE: [asyncio.run(weigh(fresh))], START: [fresh.seconds * 1000]}
 
 
-def _at_rest(served: Running) -> int:
+def at_rest(served: Running) -> int:
     """Return a server's memory once it no longer changes: it may still load something, or end a connection."""
     deadline = time.monotonic() + PATIENCE
     before, now = -1, proc.pss_kib(served.pid)

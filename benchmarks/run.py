@@ -6,8 +6,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 
@@ -27,8 +28,16 @@ class Run:
         self.failures: set[str] = set()
         self._effort = effort
 
-    def measure(self, finders: Sequence[Callable[[], Server]], measures: Sequence[Measure]) -> None:
-        """Start the servers and visit them; A B C C B A, so that a drift of the machine falls on all of them."""
+    def measure(
+        self,
+        finders: Sequence[Callable[[], Server]],
+        measures: Sequence[Measure],
+        first: Callable[[Client], Coroutine[Any, Any, None]] = Client.fresh_order,
+    ) -> None:
+        """Start the servers and visit them; A B C C B A, so that a drift of the machine falls on all of them.
+
+        `first` has each of them load what it loads when it is first asked for something.
+        """
         with tempfile.TemporaryDirectory(prefix="benchmark-key-") as folder, contextlib.ExitStack() as stack:
             key = Path(folder) / "key"
             make_key(key, "home@benchmark")
@@ -36,8 +45,7 @@ class Run:
             for find in finders:
                 with self._reported(find.__module__.rpartition(".")[2]):
                     one = stack.enter_context(running(find(), key))
-                    # The first order of a process loads what the others find loaded.
-                    asyncio.run(Client(one, key).fresh_order())
+                    asyncio.run(first(Client(one, key)))
                     served.append(one)
                     print(f"{one.server.name} ({one.banner}), user {one.server.user}")
             self.names = [one.server.name for one in served]

@@ -18,7 +18,7 @@ _CONFIG = """\
 ListenAddress 127.0.0.1:{port}
 HostKey {folder}/host_key
 AuthorizedKeysFile {folder}/authorized_keys
-ForceCommand {folder}/answer
+{command}
 PidFile none
 StrictModes no
 UsePAM no
@@ -39,6 +39,15 @@ _PRIVATE = ("unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/passwd && 
 
 def server() -> Server:
     """Return Debian's sshd; raises Unmeasured when it is not installed."""
+    return _server("sshd", "ForceCommand {folder}/answer")
+
+
+def bash() -> Server:
+    """Return the same with bash behind it, which edits its lines with readline."""
+    return _server("sshd and bash", "ForceCommand bash --norc --noprofile -i")
+
+
+def _server(title: str, forced: str) -> Server:
     program = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         raise Unmeasured("sshd is missing; on Debian: apt install openssh-server")
@@ -46,10 +55,11 @@ def server() -> Server:
 
     def command(folder: Path, port: int, public_key: str) -> Sequence[str]:
         make_key(folder / "host_key", "sshd")
+        forced_here = forced.format(folder=folder)
         texts = {
             "authorized_keys": public_key,
             "answer": f"#!/bin/sh\necho {ANSWER}",
-            "config": _CONFIG.format(port=port, folder=folder, startups=_STARTUPS),
+            "config": _CONFIG.format(port=port, folder=folder, startups=_STARTUPS, command=forced_here),
             "passwd": "home:x:65534:65534::/:/bin/sh\n" + Path("/etc/passwd").read_text(encoding="utf-8"),
         }
         for name, text in texts.items():
@@ -62,7 +72,7 @@ def server() -> Server:
         serve = [program, "-D", "-f", str(folder / "config")]
         return [*_PRIVATE, str(folder / "passwd"), *serve] if private else serve
 
-    return Server("sshd", "home" if private else getpass.getuser(), command, _shut)
+    return Server(title, "home" if private else getpass.getuser(), command, _shut)
 
 
 @contextlib.contextmanager
