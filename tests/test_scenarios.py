@@ -25,6 +25,7 @@ from typing import NamedTuple
 import pytest
 
 from sshhome import app
+from sshhome.order import REGISTRY
 from sshhome.user import write_whole
 from tests.client import Answer, Door
 
@@ -116,6 +117,16 @@ async def _play(door: Door, path: Path, ask: Ask) -> None:
         path.write_text(played, encoding="utf-8")
         return
     assert played == text
+
+
+def test_every_order_is_in_a_transcript() -> None:
+    """Each order there is stands in some transcript, but for those that go on until they are interrupted."""
+    steps = [step for path in SCENARIOS for step in _steps(path.read_text(encoding="utf-8"))]
+    lines = [
+        line for step in steps for line in (step.order["line"] if step.order else "", *(step.stdin or "").splitlines())
+    ]
+    found = {order.name for line in lines for part in line.split(";") if (order := REGISTRY.find(part.split())[0])}
+    assert {order.name for order in REGISTRY} - found == {"dash", "watch"}
 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
