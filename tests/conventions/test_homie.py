@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sshhome.convention import NOTHING, Convention, Heard, Message
+from sshhome.convention import NOTHING, Message
 from sshhome.conventions.homie import Homie
-from sshhome.device import ATTRIBUTES, Device, State
+from sshhome.device import ATTRIBUTES, State
 from sshhome.errors import Refused
+from tests.conventions.listener import Listener, known_of
 
 SAMPLES = {
     sample["id"]: sample
@@ -21,28 +22,12 @@ SAMPLES = {
 }
 
 
-class House:
-    """A parser, and the devices that it has told of."""
+class House(Listener):
+    """The devices that a Homie parser has told of."""
 
     def __init__(self, **options: object) -> None:
         """Start with none."""
-        self.convention: Convention = Homie(options)
-        self.devices: dict[str, Device] = {}
-        self.listening: set[str] = set()
-
-    def hear(self, topic: str, payload: object = b"") -> Heard:
-        """Let the parser hear a message, and take note of what it says."""
-        text = payload.encode() if isinstance(payload, str) else payload
-        heard = self.convention.hear(topic, text if isinstance(text, bytes) else json.dumps(text).encode(), 0.0)
-        for device in heard.changed:
-            sound(device)
-            self.devices[device.identity] = device
-        for identity in heard.gone:
-            del self.devices[identity]
-        assert self.listening.isdisjoint(heard.listen)
-        assert self.listening.issuperset(heard.leave)
-        self.listening = (self.listening | set(heard.listen)) - set(heard.leave)
-        return heard
+        super().__init__(Homie(options))
 
     def say(self, identity: str, change: State) -> list[tuple[str, str]]:
         """Return what is set for a change, without what all topics begin with."""
@@ -52,31 +37,12 @@ class House:
 
     def state(self, identity: str) -> dict[str, object]:
         """Return what is known of a device's state."""
-        return {name: value for name, value in self.devices[identity].state.items() if value is not None}
+        return known_of(self.devices[identity])
 
     @property
     def ids(self) -> dict[str, str]:
         """What each identity is called."""
         return {identity: device.id for identity, device in self.devices.items()}
-
-
-def sound(device: Device) -> None:
-    """Check that a device is what the house takes."""
-    assert device.name
-    assert len(device.name) <= 64
-    assert device.name.isprintable()
-    assert device.state.keys() == device.attributes.keys()
-    for name, attribute in device.attributes.items():
-        value = device.state[name]
-        assert (attribute.name, attribute.type) == (name, ATTRIBUTES[name].type)
-        assert attribute.low <= attribute.high
-        if value is None:
-            continue
-        assert type(value) is attribute.type
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            assert attribute.low <= value <= attribute.high
-        if attribute.options:
-            assert value in attribute.options
 
 
 def described(nodes: Mapping[str, object], **more: object) -> dict[str, Any]:

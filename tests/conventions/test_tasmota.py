@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sshhome.convention import NOTHING, Convention, Heard, Message
+from sshhome.convention import NOTHING, Message
 from sshhome.conventions.tasmota import Tasmota
-from sshhome.device import ATTRIBUTES, Device, State
+from sshhome.device import State
 from sshhome.errors import Refused
+from tests.conventions.listener import Listener, known_of
 
 SAMPLES = {
     sample["id"]: sample
@@ -23,33 +24,12 @@ MAC = "5CCF7F0000AA"
 TELE, STAT = "tele/box/", "stat/box/"
 
 
-class House:
-    """A parser, and the devices that it has told of."""
+class House(Listener):
+    """The devices that a Tasmota parser has told of."""
 
     def __init__(self, **options: object) -> None:
         """Start with none."""
-        self.convention: Convention = Tasmota(options)
-        self.devices: dict[str, Device] = {}
-        self.listening: set[str] = set()
-
-    def hear(self, topic: str, payload: object = b"", now: float = 0.0) -> Heard:
-        """Let the parser hear a message, and take note of what it says."""
-        raw = (
-            payload if isinstance(payload, bytes) else payload.encode() if isinstance(payload, str) else _json(payload)
-        )
-        return self.take(self.convention.hear(topic, raw, now))
-
-    def take(self, heard: Heard) -> Heard:
-        """Take note of what follows from something."""
-        for device in heard.changed:
-            sound(device)
-            self.devices[device.identity] = device
-        for identity in heard.gone:
-            del self.devices[identity]
-        assert self.listening.isdisjoint(heard.listen)
-        assert self.listening.issuperset(heard.leave)
-        self.listening = (self.listening | set(heard.listen)) - set(heard.leave)
-        return heard
+        super().__init__(Tasmota(options))
 
     def say(self, part: str, change: State) -> list[tuple[str, bytes]]:
         """Return what is published for a change."""
@@ -57,29 +37,7 @@ class House:
 
     def state(self, part: str) -> dict[str, object]:
         """Return what is known of a device's state."""
-        return {name: value for name, value in self.devices[f"{MAC}/{part}"].state.items() if value is not None}
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value).encode()
-
-
-def sound(device: Device) -> None:
-    """Check that a device is what the house takes."""
-    assert device.name
-    assert len(device.name) <= 64
-    assert device.name.isprintable()
-    assert device.state.keys() == device.attributes.keys()
-    for name, attribute in device.attributes.items():
-        value = device.state[name]
-        assert (attribute.name, attribute.type) == (name, ATTRIBUTES[name].type)
-        if value is None:
-            continue
-        assert type(value) is attribute.type
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            assert attribute.low <= value <= attribute.high
-        if attribute.options:
-            assert value in attribute.options
+        return known_of(self.devices[f"{MAC}/{part}"])
 
 
 def config(**changes: object) -> dict[str, Any]:
@@ -640,7 +598,7 @@ def test_what_is_too_large_or_too_many_is_ignored() -> None:
     """Huge messages, and things beyond those a house can have, change nothing."""
     known = house()
     assert known.hear(f"{TELE}STATE", b'{"POWER":"ON"}' + b" " * 2**20) is NOTHING
-    assert known.hear(f"tasmota/discovery/{MAC}/config", _json(config()) + b" " * 2**14) is NOTHING
+    assert known.hear(f"tasmota/discovery/{MAC}/config", json.dumps(config()).encode() + b" " * 2**14) is NOTHING
     heard = [known.hear(f"tasmota/discovery/{i:012X}/config", config(mac=f"{i:012X}")) for i in range(600)]
     assert sum(one is not NOTHING for one in heard) == 499
     assert known.hear(f"tasmota/discovery/{MAC}/config", config(rl=[1] * 1000)).changed[-1].identity == f"{MAC}/relay32"

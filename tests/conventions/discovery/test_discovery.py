@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +13,7 @@ from sshhome.conventions.discovery import Discovery
 from sshhome.conventions.discovery.components import BUILDERS
 from sshhome.device import Device, State
 from sshhome.errors import Refused
-from tests.conventions.discovery.components.described import check
+from tests.conventions.listener import Listener
 
 SAMPLES = {
     record["id"]: record
@@ -24,40 +23,23 @@ SAMPLES = {
 Told = list[tuple[str, Any]]
 
 
-class House:
-    """The devices that a parser has told of, as whoever listens to it would have them."""
+class House(Listener):
+    """The devices that a parser has told of, as time goes by."""
 
     def __init__(self, **options: str) -> None:
         """Begin with none."""
         self.discovery = Discovery(options)
-        self.devices: dict[str, Device] = {}
-        self.listens: set[str] = set()
+        super().__init__(self.discovery)
         self.now = 0.0
 
-    def hear(self, topic: str, payload: object) -> Heard:
-        """Let a message arrive, and follow what follows from it."""
-        said = payload if isinstance(payload, bytes) else payload.encode() if isinstance(payload, str) else None
-        return self._follow(
-            self.discovery.hear(topic, msgspec.json.encode(payload) if said is None else said, self.now)
-        )
+    def hear(self, topic: str, payload: object = b"", now: float | None = None) -> Heard:
+        """Let a message arrive now."""
+        return super().hear(topic, payload, self.now if now is None else now)
 
     def later(self, seconds: float) -> Heard:
         """Let time pass."""
         self.now += seconds
-        return self._follow(self.discovery.later(self.now))
-
-    def _follow(self, heard: Heard) -> Heard:
-        for device in heard.changed:
-            check(device)
-            self.devices[device.identity] = device
-        for identity in heard.gone:
-            del self.devices[identity]
-        for topic in heard.listen:
-            assert topic not in self.listens
-            self.listens.add(topic)
-        for topic in heard.leave:
-            self.listens.remove(topic)
-        return heard
+        return self.take(self.discovery.later(self.now))
 
     @property
     def only(self) -> Device:
@@ -156,7 +138,7 @@ def test_captured_devices_are_known_and_told(id_: str) -> None:
         assert house.only.hardware == record["payload"]["device"]["identifiers"][0].removeprefix("zigbee2mqtt_0x")
         tells = [*Z2M, (f"zigbee2mqtt/{name}/availability", {"state": "online"}), *tells]
     for topic, payload in (*map(tuple, record["state"]), *tells):
-        assert topic in house.listens
+        assert topic in house.listening
         house.hear(topic, payload)
     assert all(device.available for device in house.devices.values())
     for words, topic, payload in record["orders"]:
@@ -185,7 +167,7 @@ def test_a_device_is_described_whole() -> None:
     assert heard.gone == ["sensor/temp01ae_h"]
     assert house.named("Kitchen node Temperature").state == {"temperature": 21.37}
     assert set(house.hear(record["topic"], b"").gone) == {"sensor/temp01ae_t", "switch/temp01ae_r"}
-    assert not house.listens
+    assert not house.listening
 
 
 def test_the_base_of_a_device_is_that_of_its_components() -> None:
@@ -196,7 +178,7 @@ def test_the_base_of_a_device_is_that_of_its_components() -> None:
         "homeassistant/device/d/config", {"~": "box", "dev": {"name": "Box"}, "stat_t": "~/state", "cmps": parts}
     )
     said = [house.says(device, {"on": True})[0][0] for device in house.devices.values()]
-    assert (said, house.listens) == (["box/a", "other/b"], {"box/state"})
+    assert (said, house.listening) == (["box/a", "other/b"], {"box/state"})
 
 
 # -- describing, again and no more ------------------------------------------------------------------------------------

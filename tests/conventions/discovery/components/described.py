@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 
 from sshhome.conventions.discovery import Discovery
-from sshhome.device import ATTRIBUTES, Device, State
+from sshhome.device import State
+from tests.conventions.listener import check
 
 
 class Described:
@@ -36,25 +37,3 @@ class Described:
     def settable(self) -> set[str]:
         """Which attributes may be set."""
         return {name for name, attribute in self.device.attributes.items() if attribute.settable}
-
-
-def check(device: Device) -> None:
-    """Check that a device is as the house wants it: each attribute known, each value of its type and in its bounds."""
-    assert set(device.state) == set(device.attributes) <= set(ATTRIBUTES)
-    assert 0 < len(device.name) <= 64
-    assert device.name.isprintable()
-    for name, value in device.state.items():
-        attribute = device.attributes[name]
-        assert (attribute.name, attribute.type) == (name, ATTRIBUTES[name].type)
-        assert attribute.unit == ATTRIBUTES[name].unit or name == "value"
-        if value is None:
-            continue
-        assert isinstance(value, (int, float) if attribute.type is float else attribute.type)
-        assert isinstance(value, bool) <= (attribute.type is bool)
-        if attribute.options:
-            assert value in attribute.options
-        elif isinstance(value, int | float) and attribute.type is not bool:
-            assert attribute.low <= value <= attribute.high
-        elif isinstance(value, str):
-            assert len(value) <= 255
-            assert value.isprintable()
