@@ -161,9 +161,10 @@ class Execution:
         calls, wait = ready.permitted, "--no-wait" not in trace.common
         if len(calls) == 1:
             return [(calls[0], await self._ending(ready, trace, calls[0], wait=wait))]
-        progress = Progress(ready.order.name, len(calls))
-        # What reads JSON reads nothing else.
-        ready.context.session.progress = None if "--json" in trace.common else progress
+        progress = Progress(ready.order.name, len(calls), json="--json" in trace.common)
+        # What reads JSON reads nothing else, unless it asks.
+        told = not progress.json or "--progress" in trace.common
+        ready.context.session.progress = progress if told else None
 
         async def ending(call: Call) -> Answer | SshhomeError:
             try:

@@ -6,12 +6,26 @@ import msgspec
 _LONGEST, _SHORTEST, _EIGHTHS = 20, 4, ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 
 
+class Count(msgspec.Struct, frozen=True):
+    """How many calls of an order have ended, of how many, as a line of JSON."""
+
+    order: str
+    done: int
+    of: int
+
+
 class Progress(msgspec.Struct, eq=False):
-    """How many calls of an order have ended, of how many."""
+    """How many calls of an order have ended, of how many, and whether that is to be told in JSON."""
 
     order: str
     of: int
     done: int = 0
+    json: bool = False
+
+    @property
+    def count(self) -> Count:
+        """What there is to tell now."""
+        return Count(self.order, self.done, self.of)
 
     def row(self, columns: int) -> str:
         """Return it as a row, or nothing once all have ended."""

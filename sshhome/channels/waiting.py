@@ -27,9 +27,10 @@ async def outcomes(
 
     With `--progress` an order has ended once what it set moving stands still.
     """
+    asked = "--progress" in line or any(word.text == "--progress" for word in also)
     running = channel.dispatch.run_line(session, line, also)
     while True:
-        with _shown(channel, session):
+        with _shown(channel, session, asked=asked):
             outcome = await anext(running, None)
         if outcome is None:
             return
@@ -39,17 +40,22 @@ async def outcomes(
 
 
 @contextlib.contextmanager
-def _shown(channel: SessionChannel, session: Session) -> Iterator[None]:
-    """Show how far the order is that is waited for, where it tells of that."""
-    if not channel.look.drawn:
+def _shown(channel: SessionChannel, session: Session, *, asked: bool) -> Iterator[None]:
+    """Show how far the order is that is waited for, where it tells of that; in JSON, to who has asked for it."""
+    if not (channel.look.drawn or asked):
         yield
         return
 
     async def draw() -> None:
+        told = None
         await asyncio.sleep(_AFTER)
         while True:
-            if session.progress is not None:
-                channel.row(session.progress.row(channel.size[0]))
+            progress = session.progress
+            if progress is not None and progress.json and progress.count != told:
+                told = progress.count
+                channel.answer(Outcome(answers=[Answer(told)], json=True))
+            elif progress is not None and not progress.json and channel.look.drawn:
+                channel.row(progress.row(channel.size[0]))
             await asyncio.sleep(_APART)
 
     # Of an order that ^C left nothing is told to whoever waits for the next one.

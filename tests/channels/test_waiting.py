@@ -265,6 +265,19 @@ async def test_nothing_where_it_would_disturb(door: Door, line: str, term: str |
     assert "\x1b" not in str(result.stdout)
 
 
+async def test_a_script_that_asks_is_told_how_many(door: Door) -> None:
+    """With `--progress --json` an order over many devices tells in lines how many have answered, then the answer."""
+    async with door.connect("home") as connection:
+        with door.waiting_printer():
+            process = await connection.create_process("on switch.* --progress --json", encoding="utf-8")
+            await waits(door)
+            advance(0.6)
+            assert json.loads(await process.stdout.readline()) == {"order": "on", "done": 3, "of": 4}
+        result = await process.wait()
+    (last,) = str(result.stdout).splitlines()
+    assert len(json.loads(last)) == 4
+
+
 async def test_it_is_wiped_with_a_script_that_is_interrupted(door: Door) -> None:
     """^C leaves no row behind in the terminal of a script."""
     async with door.connect("home") as connection:
