@@ -63,7 +63,10 @@ def place(dispatch: Dispatch, session: Session, before: str) -> Place | None:
     order, at = _given(allowed, done)
     scope = authorizer.scope(standing.rights, facts)
     if order is not None:
-        scope = msgspec.structs.replace(scope, permits=authorizer.able(standing.rights, order, facts))
+        # Whose macros those are is known to a session alone.
+        names = {**scope.names, "macros": lambda: map(_told, dispatch.macros.of(session.login.user))}
+        permits = authorizer.able(standing.rights, order, facts)
+        scope = msgspec.structs.replace(scope, permits=permits, names=names)
     typed = words[-1] if half else Word("")
     macros = () if done else dispatch.offered_macros(session, allowed)
     shut = half and (typed.quoted or (last is not None and last.open))
@@ -138,8 +141,11 @@ def _first_words(at: Place) -> Iterator[Suggestion]:
         whole = [order for order in orders if len(order.name.split()) == len(names) + 1]
         rest = ", ".join(order.name.split()[-1] for order in orders if order not in whole)
         yield Suggestion(word, whole[0].summary if whole else rest)
-    for macro in () if names else at.macros:
-        yield Suggestion(macro.name, f"macro: {macro.orders}")
+    yield from map(_told, () if names else at.macros)
+
+
+def _told(macro: Macro) -> Suggestion:
+    return Suggestion(macro.name, f"macro: {macro.orders}")
 
 
 def _next(at: Place) -> Iterable[Suggestion]:

@@ -169,6 +169,15 @@ def texts_of(road: Road, before: str, **how: Any) -> set[str]:  # noqa: ANN401 (
     return {suggestion.text for suggestion in completed(road, "kid", before, **how)[1]}
 
 
+async def test_macros_are_offered_to_whose_they_are(road: Road) -> None:
+    """A macro is offered as an order, and where macros are named; not to anybody else."""
+    assert (await road.one("admin", "macro save late 'off all'")).status == 0
+    assert "late" in offered(road, "admin", "la")
+    for before in ("macro show ", "macro remove "):
+        assert offered(road, "admin", before) == ["late"]
+    assert "late" not in [*offered(road, "guest", "la"), *offered(road, "guest", "macro show ")]
+
+
 async def test_names_of_people_are_an_admins(road: Road) -> None:
     """Sessions and banned sources are offered to an admin as they are now."""
     road.dispatch.bans.ban(ATTACKER, "login", "5 as home", "too many failed logins")

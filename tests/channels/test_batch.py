@@ -83,6 +83,12 @@ async def test_failures(door: Door, options: str, out: Sequence[str], status: in
     assert len(raw.heard.err.splitlines()) == (2 if options else 1)
 
 
+async def test_filters(door: Door) -> None:
+    """A filter makes less of an answer in a batch, too, and a wrong one is refused."""
+    raw = await batch(door, "list @study | count\necho a | b\nlist | first none\n")
+    assert (raw.heard.out, raw.heard.status) == ("3\na | b\n", 64)
+
+
 @pytest.mark.parametrize(
     ("command", "out", "status"),
     [

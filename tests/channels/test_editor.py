@@ -44,6 +44,20 @@ async def escape(door: Door, screen: Terminal, typed: str) -> None:
     await until(lambda: editor.vi_state.input_mode is InputMode.NAVIGATION)
 
 
+async def test_what_is_the_same_for_all_is_made_once(door: Door) -> None:
+    """Two shells share their key bindings, of which there are hundreds: an idle one weighs little."""
+    async with shell(door) as one, shell(door) as other:
+        await prompt(one, "")
+        await prompt(other, "")
+        mine, theirs = (
+            getattr(session.tell, "__self__")._editor  # noqa: B009 (what is told goes to the shell)
+            for session in door.server.visitors.sessions
+        )
+        assert mine is not theirs
+        assert mine._default_bindings is theirs._default_bindings
+        assert mine.key_processor._bindings is theirs.key_processor._bindings
+
+
 # -- `?` --------------------------------------------------------------------------------------------------------------
 
 
