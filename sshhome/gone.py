@@ -58,7 +58,9 @@ class Gone:
         self._known = known
         self._users = users
         self._clock = clock
-        self._there = {*known.recall.people(), *known.macros.people()}
+        self._there = {
+            name for part in (known.recall, known.macros, known.journal, known.uses) for name in part.people()
+        }
         self._missing: dict[str, float] = {}
 
     async def watch(self) -> None:

@@ -110,6 +110,10 @@ class Journal:
         reached = [device_id for device_id in self._under_way.pop(change.number) if device_id in reached]
         self._brought_back(change, reached, reached)
 
+    def people(self) -> set[str]:
+        """Return the users who have changed something that is still known."""
+        return {change.user for change in self._changes.values()}
+
     def of(self, user: str) -> Sequence[Change]:
         """Return what a user can undo, the latest first."""
         return [self._changes[number] for number in reversed(self._last.get(user, ()))]

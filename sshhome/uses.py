@@ -45,6 +45,10 @@ class Uses:
         """Give the uses back of an order that did nothing; a user who is gone meanwhile has none."""
         self._add(user, [grant for grant in grants if self.used(user, grant.id)], -1)
 
+    def people(self) -> set[str]:
+        """Return the users of whom it is known that they have used something."""
+        return {user for user, _ in self._used}
+
     def forget(self, user: str) -> None:
         """Forget a user who is gone, as the store's `forget_user` does: another of the same name starts afresh."""
         self._used = {known: used for known, used in self._used.items() if known[0] != user}

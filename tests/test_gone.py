@@ -62,6 +62,18 @@ async def test_it_was_taken_away_while_nobody_served(road: Road, clock: FixedClo
     assert (left(road, "guest")[2], left(road, "long_gone")[2], left(road, "resident")) == (False, False, [True] * 4)
 
 
+async def test_who_never_had_a_shell(road: Road, clock: FixedClock) -> None:
+    """What somebody has changed is forgotten though they have left no line and no macro."""
+    for part in (road.dispatch.recall, road.dispatch.macros):
+        part.forget("guest")
+    (road.users.folder / "guest.toml").unlink()
+    gone = Gone(road.dispatch, road.users, clock)
+    gone.look()
+    clock.advance(10)
+    gone.look()
+    assert (left(road, "guest"), left(road, "resident")) == ([False] * 4, [True] * 4)
+
+
 @pytest.mark.parametrize("all_of_them", [False, True])
 async def test_a_file_that_is_back_soon(road: Road, clock: FixedClock, *, all_of_them: bool) -> None:
     """An editor that takes a file away to save it, and a folder that is not mounted, cost nobody anything."""
