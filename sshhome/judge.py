@@ -61,6 +61,9 @@ def judge(dispatch: Dispatch, session: Session, line: str, cursor: int) -> list[
 
 def _unknown(orders: Iterable[Order], words: Sequence[Located]) -> list[Tone]:
     """Return what the first words of no order are: bad, unless they are the beginning of one, or short for one."""
+    if words[0].word.is_option:
+        # An order may stand behind its options.
+        return []
     texts = [one.word.text.lower() for one in words[:2]]
     for order in orders:
         name = order.name.split()

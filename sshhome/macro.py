@@ -28,7 +28,8 @@ class Macros:
             self._known.setdefault(macro.user, {})[macro.name] = macro
 
     def find(self, user: str, name: str) -> Macro | None:
-        """Return the macro that a user means by a name, if there is one."""
+        """Return the macro that a user means by a name, if there is one; as with orders, its letters may be large."""
+        name = name.lower()
         return self._known.get(user, {}).get(name) or self._known[SHARED].get(name)
 
     def of(self, user: str) -> Sequence[Macro]:
@@ -37,6 +38,7 @@ class Macros:
 
     def own(self, user: str, name: str) -> Macro:
         """Return a macro of a user's own, or one that is shared for `SHARED`; raises BadArguments."""
+        name = name.lower()
         macro = self._known.get(user, {}).get(name)
         if macro is None:
             shared = user != SHARED and name in self._known[SHARED]

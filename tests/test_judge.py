@@ -36,6 +36,7 @@ def toned(road: Road, user: str, line: str, *, typing: bool) -> str:
     ("line", "told"),
     [
         ("admin> dim desk 40", "order:dim device:desk value:40"),
+        ("admin> --json list", "--json list"),
         ("admin> dim desk 400 ", "order:dim device:desk bad:400 "),
         ("admin> dim nosuch ", "order:dim bad:nosuch "),
         ("admin> dim des", "order:dim des"),

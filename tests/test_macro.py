@@ -34,6 +34,7 @@ async def test_ones_own_counts(store: SqliteStore) -> None:
     assert macros.find("anna", "late") == own
     assert macros.find("zoe", "late") == shared[0]
     assert macros.find("anna", "other") is None
+    assert macros.find("anna", "LATE") == macros.own("anna", "Late") == own
     macros.remove(own)
     assert macros.find("anna", "late") == shared[0]
 

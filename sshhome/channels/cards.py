@@ -95,13 +95,17 @@ class Cards:
         at = max((at for at, head in enumerate(self._heads) if head.column == place.column and head.row <= place.row))
         return self._heads[(at + (-1 if back else 1)) % len(self._heads)]
 
+    def left(self, column: int) -> int:
+        """Return how many columns of the terminal are left of a card."""
+        return column * (self.width + _GAP)
+
     def row(self, y: int, chosen: str) -> Row:
         """Return the cells of a row, with a mark before the device that is chosen."""
         cells: Row = []
         for at, column in enumerate(self._columns):
             entry = column[y] if y < len(column) else None
             if entry is not None:
-                cells += [Cell("", " ")] * (at * (self.width + _GAP) - len(cells))
+                cells += [Cell("", " ")] * (self.left(at) - len(cells))
                 cells += self._cells(entry, chosen)
         return cells
 

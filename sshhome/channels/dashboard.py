@@ -328,7 +328,7 @@ class Dashboard:
         else:
             body = [board.row(y, self._chosen) for y in range(self._top, min(self._top + room, board.height))]
         rows: list[Row] = [*body[:room], *([] for _ in range(room - len(body))), *bottom]
-        x = self._place.column * (board.width + 2)
+        x = board.left(self._place.column)
         return Frame(rows, x, self._place.row - self._top)
 
     def _bottom(self, board: Cards, columns: int) -> list[Row]:

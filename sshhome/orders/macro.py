@@ -65,16 +65,12 @@ async def macro_list(ctx: Context) -> Sequence[MacroInfo]:
 
 
 def _shown(info: MacroInfo) -> str:
-    return "\n".join(line.strip() for line in _lines(info.orders))
+    return "\n".join(map(_line, words.split(info.orders)))
 
 
-def _lines(orders: str) -> Sequence[str]:
-    """Return the orders of a macro as they are written, one a line."""
-    return [" ".join(_written(word) for word in given) for given in words.split(orders)]
-
-
-def _written(word: words.Word) -> str:
-    return words.quote(word.text, always=True) if word.quoted else word.text
+def _line(given: Sequence[words.Word]) -> str:
+    """Return an order of a macro as it is written."""
+    return " ".join(words.quote(word.text, always=True) if word.quoted else word.text for word in given)
 
 
 @order("macro show", needs=Privilege.READ, says=_shown)
@@ -116,7 +112,7 @@ async def macro_share(ctx: Context, name: MacroName) -> MacroInfo:
     for step in ctx.check_macro(macro):
         if words.Word("--yes") in step:
             raise BadArguments("whoever runs it is asked themselves: without --yes it can be shared")
-        line = " ".join(map(_written, step))
+        line = _line(step)
         # Others take it for granted that it does them good: nobody shares what they could not do themselves.
         verdict = await ctx.explain(line, ctx.standing, ctx.clock.now())
         if not all(judged.allowed or judged.step_up for judged in verdict.devices):

@@ -98,8 +98,7 @@ async def wall(ctx: Context, message: Annotated[str, Text("MESSAGE", rest=True)]
 
     message: what to say
     """
-    others = [session for session in ctx.sessions if session.tell is not None and session is not ctx.session]
-    for session in others:
-        if session.tell is not None:
-            session.tell(f"* {ctx.user.login}: {printable(message)}")
-    return Called(message, len(others))
+    tells = [session.tell for session in ctx.sessions if session.tell is not None and session is not ctx.session]
+    for tell in tells:
+        tell(f"* {ctx.user.login}: {printable(message)}")
+    return Called(message, len(tells))
