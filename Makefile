@@ -1,13 +1,15 @@
 # `make run` and `make test` do all their own set-up. PYTHON picks the interpreter, VENV where it goes.
 PYTHON ?= python3
 VENV ?= .venv
-PYTEST = $(VENV)/bin/python -m pytest -n auto -q
+# One more than cores: tests wait for sockets, disks and programs.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+PYTEST = $(VENV)/bin/python -m pytest -q
 
 export PIP_CONSTRAINT = constraints.txt
 export PIP_BUILD_CONSTRAINT = constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run demo test test-real test-flood explore lint types layers check bench bench-devices bench-policy bench-shell siege docs screenshots clean
+.PHONY: run demo test test-real test-flood explore lint types layers check bench bench-devices bench-policy bench-rpc bench-shell siege docs screenshots clean
 
 run: $(VENV)/.run  ## serve this checkout as a site
 	$(VENV)/bin/sshhome serve
@@ -16,16 +18,16 @@ demo: $(VENV)/.run  ## serve a throw-away house
 	$(VENV)/bin/sshhome demo
 
 test: $(VENV)/.dev  ## all tests that need nothing but Python
-	$(PYTEST) $(ARGS)
+	$(PYTEST) -n $(WORKERS) $(ARGS)
 
 test-real: $(VENV)/.dev  ## tests through real clients and servers; `.ci/run` installs those
-	$(PYTEST) -m real $(ARGS)
+	$(PYTEST) -n auto -m real $(ARGS)
 
 test-flood: $(VENV)/.dev  ## attacks that take longer than anybody likes to wait
-	$(PYTEST) -m flood $(ARGS)
+	$(PYTEST) -n auto -m flood $(ARGS)
 
 explore: $(VENV)/.dev  ## the tests that try examples, with examples of their own
-	$(PYTEST) -m hypothesis --hypothesis-profile=explore $(ARGS)
+	$(PYTEST) -n auto -m hypothesis --hypothesis-profile=explore $(ARGS)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
@@ -48,6 +50,9 @@ bench-devices: $(VENV)/.dev  ## 5,000 devices behind Mosquitto, 200 lamps at onc
 bench-policy: $(VENV)/.bench  ## what a decision costs beside pycasbin's, as ratios
 	$(VENV)/bin/python -m benchmarks.policy
 
+bench-rpc: $(VENV)/.dev  ## an order over the channel of an app, beside exec, and beside sshd behind a ControlMaster
+	$(VENV)/bin/python -m benchmarks.rpc
+
 bench-shell: $(VENV)/.dev  ## the shell beside a stock prompt and bash: keys, echoes and memory
 	$(VENV)/bin/python -m benchmarks.shell
 
@@ -56,6 +61,10 @@ siege: $(VENV)/.dev  ## a login in peace, and while the door is flooded
 
 docs: $(VENV)/.dev  ## write what is generated from the registry
 	$(VENV)/bin/sshhome orders > docs/orders.md
+	$(VENV)/bin/sshhome orders --openrpc > docs/openrpc.json
+	$(VENV)/bin/sshhome orders --python > orders.new.py
+	$(VENV)/bin/ruff format --quiet orders.new.py
+	mv orders.new.py sshhome/client/orders.py
 
 screenshots: $(VENV)/.dev  ## take the pictures of the docs, through the real OpenSSH client
 	$(VENV)/bin/python docs/screenshots.py

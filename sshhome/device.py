@@ -300,7 +300,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
             after.setdefault("color_temperature", None)
         elif "color_temperature" in change:
             after = {"hue": None, "saturation": None, **after}
-        if "on" not in self.attributes or not any(name in change for name in ("on", level, *COLOR)):
+        if "on" not in self.attributes or change.keys().isdisjoint(("on", level, *COLOR)):
             return after
         if change.get("on") is False:
             # What is off shows nothing, whatever it is given to come back with.
@@ -343,9 +343,11 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
         A cover on its way to the wanted position has taken the order though it has not arrived; so has a lock that
         is locking, and an alarm that leaves time to go.
         """
-        return all(self._echoes(name, wanted) for name, wanted in change.items())
+        now = self.state
+        return all(now.get(name) == wanted or self._echoes(name, wanted) for name, wanted in change.items())
 
     def _echoes(self, name: str, wanted: Scalar) -> bool:
+        """Return the same of a value that is another one."""
         now, moving = self.state.get(name), self.state.get("moving")
         if name == "locked" and moving == ("locking" if wanted else "unlocking"):
             return True
@@ -360,7 +362,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
             if abs(now - wanted) <= (0.5 if self.attributes[name].type is int else 0.05):
                 return True
             return name == "position" and moving == ("opening" if wanted > now else "closing")
-        return now == wanted
+        return False
 
 
 def asked(change: State) -> dict[str, Scalar]:
@@ -389,6 +391,8 @@ def touched(device: Device, change: State | None, find: Callable[[str], Device |
 
 def reached(device: Device, change: State, find: Callable[[str], Device | None]) -> dict[str, State]:
     """Return the devices on which a change ends, with what becomes of each: of a scene or a group those it touches."""
+    if not device.touches:
+        return {device.id: change}
     found = touched(device, change, find).items()
     ends = {id_: state or {} for id_, state in found if (part := find(id_)) is not None and not part.touches}
     return ends or {device.id: change}

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -29,7 +30,7 @@ Open = Callable[[Report], Awaitable[Backend]]
 Test = Callable[[], Awaitable[str]]
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, dict=True):
     """A device as it is now, None for one that is gone, and as it was, and by whom it changed where that is known."""
 
     id: str
@@ -37,7 +38,7 @@ class Event(msgspec.Struct, frozen=True):
     before: Device | None
     by: str = ""
 
-    @property
+    @cached_property
     def change(self) -> State:
         """Which of its values are other than they were."""
         now, then = (self.device.state if self.device else {}), (self.before.state if self.before else {})
@@ -288,13 +289,15 @@ class House:
                 sending.result()
             if not wait:
                 return self.devices.get(device_id, device)
-            await asyncio.wait([waiting.echo], timeout=max(0.0, ends - asyncio.get_running_loop().time()))
+            if not waiting.echo.done():
+                await asyncio.wait([waiting.echo], timeout=max(0.0, ends - asyncio.get_running_loop().time()))
             if not waiting.echo.done():
                 raise NotConfirmed(f"sent to {device.id}, not confirmed", backend.link.hint)
             return waiting.echo.result()
         finally:
-            sending.cancel()
-            await asyncio.wait([sending])
+            if not sending.done():
+                sending.cancel()
+                await asyncio.wait([sending])
             self._waiting[device_id].remove(waiting)
             if not self._waiting[device_id]:
                 del self._waiting[device_id]

@@ -13,6 +13,8 @@ from sshhome.errors import BadArguments
 #: What may name a macro: one word that is never quoted, and never an option.
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 _SPACE = " \t\r"
+#: What a word cannot hold unless it is quoted.
+_SPECIAL = frozenset(f"{_SPACE}\n;'\"\\")
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -64,15 +66,14 @@ def split(line: str) -> list[list[Word]]:
 
 def quote(text: str, *, always: bool = False) -> str:
     """Return a word as it must be written so that `split` gives it back, or with quotes in any case."""
-    if (
-        not always
-        and text
-        and not any(char in text for char in " \t\r\n;'\"\\")
-        and not text.startswith("--")
-        and text != "|"
-    ):
+    if text and not always and _SPECIAL.isdisjoint(text) and not text.startswith("--") and text != "|":
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def written(word: Word) -> str:
+    """Return a word as it was written: what was quoted in quotes, whatever is in it."""
+    return quote(word.text, always=True) if word.quoted else word.text
 
 
 def join(words: Sequence[Word]) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 import tempfile
@@ -52,9 +53,19 @@ async def _serve(site: app.Site, listen: tuple[str, ...], *hints: str) -> None:
         # Loading holds up orders that come meanwhile: not in the first moment, when somebody waits to try one.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), _WARM_UP_AFTER)
-        warming = asyncio.create_task(asyncio.to_thread(app.warm_up))
+        warming = asyncio.create_task(asyncio.to_thread(_settle))
         await stop.wait()
         await warming
+
+
+def _settle() -> None:
+    """Load what is still missing, and have the garbage collector look no more at what stays until the end.
+
+    Else it looks through all of that, which holds up every order meanwhile, whenever enough has happened.
+    """
+    app.warm_up()
+    gc.collect()
+    gc.freeze()
 
 
 @click.command()
