@@ -5,6 +5,7 @@
     │   └── Refused    64  refused
     ├── Unavailable    69  unavailable
     ├── Internal       70  internal
+    │   └── OutcomeUnknown 70  outcome_unknown
     ├── SlowDown       75  slow_down
     ├── Denied         77  denied
     │   ├── Banned     77  banned
@@ -59,6 +60,12 @@ class Unavailable(SshhomeError):
 
 class Internal(SshhomeError):
     """Our own fault; the message carries an incident id, the traceback is in the log alone."""
+
+
+class OutcomeUnknown(Internal):
+    """The order had begun before, and nobody can tell any more how it ended; it is not run again."""
+
+    code = "outcome_unknown"
 
 
 class SlowDown(SshhomeError):

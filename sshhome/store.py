@@ -81,6 +81,78 @@ class Macro(msgspec.Struct, frozen=True):
     by: str
 
 
+class Run(msgspec.Struct, frozen=True):
+    """One time at which a schedule was due; times are seconds since the epoch.
+
+    One that did not run has not `begun`; of one that has, and has not `ended`, nobody knows how it does. `says` is what
+    it answered, or why it did not run.
+    """
+
+    due: float
+    begun: float | None = None
+    ended: float | None = None
+    status: int | None = None
+    says: str = ""
+
+
+class Repeatable(msgspec.Struct, frozen=True):
+    """An order that may be asked for again and runs once; `at` is when it began, in seconds since the epoch.
+
+    `way` is what its user came with. `digest` tells whether it is asked for again, or another one is; `answer` is None
+    until it has ended.
+    """
+
+    user: str
+    way: str
+    key: str
+    digest: bytes
+    at: float
+    answer: bytes | None = None
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """An order that is given by itself, for its user: `when` is as it was written, and so is `line`.
+
+    `due` is when it is next, in seconds since the epoch, None for what is not a matter of time and what is over.
+    `missed` tells whether what was missed is to `run` late, or to be left out (`skip`). While it is `paused` that says
+    why. `runs` are the latest.
+    """
+
+    number: int
+    user: str
+    when: str
+    line: str
+    made: float
+    due: float | None = None
+    missed: str = "skip"
+    paused: str = ""
+    runs: tuple[Run, ...] = ()
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """Something that a hook is told; times are seconds since the epoch, `number` is the caller's and grows.
+
+    `id` is by what its receiver knows it again, `what` names what happened. Until it has `ended` it is still to be
+    told; `status` and `says` are the last answer.
+    """
+
+    number: int
+    hook: str
+    id: str
+    at: float
+    what: str
+    body: bytes
+    tries: int = 0
+    ended: float | None = None
+    status: int | None = None
+    says: str = ""
+
+    @property
+    def taken(self) -> bool:
+        """Whether its receiver has taken it."""
+        return self.status is not None and 200 <= self.status < 300
+
+
 class Store(Protocol):
     """What is remembered; changes are queued and kept in order, reads see every change made before them.
 
@@ -107,6 +179,18 @@ class Store(Protocol):
 
     async def macros(self) -> Sequence[Macro]:
         """Return the macros of all users, and those that all have."""
+
+    async def schedules(self) -> Sequence[Schedule]:
+        """Return the schedules of all users, the oldest first."""
+
+    async def deliveries(self) -> Sequence[Delivery]:
+        """Return what hooks are to be told and were told lately, the oldest first."""
+
+    async def repeatable(self, user: str, way: str, key: str, since: float) -> Repeatable | None:
+        """Return what began with this key, if it was since a moment."""
+
+    async def begin_repeatable(self, begun: Repeatable, since: float) -> None:
+        """Keep that it has begun, and forget what began before a moment; raises SiteError when that cannot be."""
 
     async def changed_elsewhere(self) -> bool:
         """Return whether another process has changed anything since the last time this was asked; cheap."""
@@ -138,6 +222,21 @@ class Store(Protocol):
     def remove_macro(self, user: str, name: str) -> None:
         """Forget a macro of a user."""
 
+    def put_schedule(self, schedule: Schedule) -> None:
+        """Keep a schedule, with its runs, in place of any other of its number: all of it or nothing."""
+
+    def remove_schedule(self, number: int) -> None:
+        """Forget a schedule."""
+
+    def put_delivery(self, delivery: Delivery) -> None:
+        """Keep what a hook is told, in place of any other of its number."""
+
+    def remove_delivery(self, number: int) -> None:
+        """Forget what a hook was told."""
+
+    async def end_repeatable(self, ended: Repeatable) -> None:
+        """Return once it is kept how it ended, or told why it could not be."""
+
     def put_use(self, user: str, grant: str, used: int) -> None:
         """Keep how often a user has used a grant."""
 
@@ -148,7 +247,10 @@ class Store(Protocol):
         """Count a failed try after the newest login of a user; there may be none."""
 
     def forget_user(self, user: str) -> None:
-        """Forget logins, uses, macros and changes of a user, for another one of that name; what is due stays due."""
+        """Forget logins, uses, macros, schedules and changes of a user, for another one of that name.
+
+        What is to be brought back stays due.
+        """
 
     async def settle(self) -> None:
         """Wait for what is queued; raises SiteError when any of it could not be kept."""

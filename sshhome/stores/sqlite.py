@@ -14,7 +14,18 @@ from msgspec.structs import astuple
 from sshhome.database import Database
 from sshhome.device import Scalar
 from sshhome.errors import SiteError
-from sshhome.store import BanRecord, Change, DeviceRecord, Failure, LoginRecord, Macro
+from sshhome.store import (
+    BanRecord,
+    Change,
+    Delivery,
+    DeviceRecord,
+    Failure,
+    LoginRecord,
+    Macro,
+    Repeatable,
+    Run,
+    Schedule,
+)
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -48,10 +59,32 @@ MIGRATIONS = (
     )
     """,
     'CREATE TABLE macro (user TEXT, name TEXT, orders TEXT, "by" TEXT, PRIMARY KEY (user, name)) WITHOUT ROWID',
+    """
+    CREATE TABLE schedule (
+        number INTEGER PRIMARY KEY, user TEXT, "when" TEXT, line TEXT, made REAL, due REAL, missed TEXT, paused TEXT,
+        runs TEXT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE repeatable (
+        number INTEGER PRIMARY KEY, user TEXT, way TEXT, "key" TEXT, digest BLOB, at REAL, answer BLOB,
+        UNIQUE (user, way, "key")
+    );
+    CREATE INDEX repeatable_by_user ON repeatable (user, number DESC);
+    CREATE INDEX repeatable_by_time ON repeatable (at)
+    """,
+    """
+    CREATE TABLE delivery (
+        number INTEGER PRIMARY KEY, hook TEXT, id TEXT, at REAL, what TEXT, body BLOB, tries INTEGER, ended REAL,
+        status INTEGER, says TEXT
+    )
+    """,
 )
 _MAX_ROWS = 65_536
 #: Changes that are not due: of all users, and of one; and logins of one user.
 _MAX_CHANGES, _MAX_CHANGES_OF_ONE, _MAX_LOGINS = 10_000, 20, 10
+#: Repeatable orders of one user.
+_MAX_REPEATABLE = 10_000
 #: Rows that a table is given between two looks at how many it has, since SQLite can tell that only by counting.
 _UNCOUNTED = 256
 #: By table, the rows over its bounds. Uses have none: one that is forgotten is one that is given away.
@@ -75,7 +108,17 @@ _OVER: Mapping[str, Sequence[str]] = {
         """,
         "SELECT number FROM login ORDER BY number DESC LIMIT -1 OFFSET :rows",
     ),
+    "repeatable": (
+        """
+        SELECT number FROM (
+            SELECT number, row_number() OVER (PARTITION BY user ORDER BY number DESC) AS place FROM repeatable
+        ) WHERE place > :repeatable
+        """,
+        "SELECT number FROM repeatable ORDER BY number DESC LIMIT -1 OFFSET :rows",
+    ),
 }
+_BEGIN_REPEATABLE = 'INSERT OR REPLACE INTO repeatable (user, way, "key", digest, at, answer) VALUES (?, ?, ?, ?, ?, ?)'
+_RUNS = msgspec.json.Decoder(tuple[Run, ...])
 _BEFORE = msgspec.json.Decoder(dict[str, dict[str, Scalar]])
 
 
@@ -140,6 +183,41 @@ class SqliteStore:
         """Return the macros of all users, and those that all have."""
         query = 'SELECT user, name, orders, "by" FROM macro'
         return await _read(self._database.run(lambda db: [Macro(*row) for row in db.execute(query)]))
+
+    async def schedules(self) -> Sequence[Schedule]:
+        """Return the schedules of all users, the oldest first."""
+        return await _read(self._database.run(lambda db: list(_schedules(db))))
+
+    async def deliveries(self) -> Sequence[Delivery]:
+        """Return what hooks are to be told and were told lately, the oldest first."""
+        query = "SELECT number, hook, id, at, what, body, tries, ended, status, says FROM delivery ORDER BY number"
+        return await _read(self._database.run(lambda db: [Delivery(*row) for row in db.execute(query)]))
+
+    async def repeatable(self, user: str, way: str, key: str, since: float) -> Repeatable | None:
+        """Return what began with this key, if it was since a moment."""
+        query = 'SELECT user, way, "key", digest, at, answer FROM repeatable WHERE user = ? AND way = ? AND "key" = ?'
+
+        def read(db: sqlite3.Connection) -> Repeatable | None:
+            row = db.execute(query, (user, way, key)).fetchone()
+            known = Repeatable(*row) if row else None
+            return known if known is not None and known.at >= since else None
+
+        return await _read(self._database.run(read))
+
+    async def begin_repeatable(self, begun: Repeatable, since: float) -> None:
+        """Keep that it has begun, and forget what began before a moment; beyond the bounds the oldest goes."""
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM repeatable WHERE at < ?", (since,))
+            db.execute(_BEGIN_REPEATABLE, astuple(begun))
+
+        await _read(self._enter("repeatable", write))
+
+    async def end_repeatable(self, ended: Repeatable) -> None:
+        """Keep how it ended; where that cannot be kept, the log tells, and a repeat that nobody knows."""
+        which = 'user = ? AND way = ? AND "key" = ? AND digest = ?'
+        values = (ended.answer, ended.user, ended.way, ended.key, ended.digest)
+        await asyncio.wait([self._submit(_doing(f"UPDATE repeatable SET answer = ? WHERE {which}", *values))])  # noqa: S608 (our own words)
 
     async def changed_elsewhere(self) -> bool:
         """Return whether another connection, such as that of `sshhome ban lift`, has changed the file since."""
@@ -207,6 +285,25 @@ class SqliteStore:
         """Forget a macro of a user."""
         self._submit(_doing("DELETE FROM macro WHERE user = ? AND name = ?", user, name))
 
+    def put_schedule(self, schedule: Schedule) -> None:
+        """Keep a schedule, with its runs, in one row: all of it or nothing."""
+        row = astuple(msgspec.structs.replace(schedule, runs=()))[:-1]
+        runs = msgspec.json.encode(schedule.runs).decode()
+        self._submit(_doing("INSERT OR REPLACE INTO schedule VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", *row, runs))
+
+    def remove_schedule(self, number: int) -> None:
+        """Forget a schedule."""
+        self._submit(_doing("DELETE FROM schedule WHERE number = ?", number))
+
+    def put_delivery(self, delivery: Delivery) -> None:
+        """Keep what a hook is told; who tells it bounds how much there is."""
+        values = ", ".join("?" * len(Delivery.__struct_fields__))
+        self._submit(_doing(f"INSERT OR REPLACE INTO delivery VALUES ({values})", *astuple(delivery)))  # noqa: S608 (our own words)
+
+    def remove_delivery(self, number: int) -> None:
+        """Forget what a hook was told."""
+        self._submit(_doing("DELETE FROM delivery WHERE number = ?", number))
+
     def put_use(self, user: str, grant: str, used: int) -> None:
         """Keep how often a user has used a grant."""
         self._submit(_doing("INSERT OR REPLACE INTO use VALUES (?, ?, ?)", user, grant, used))
@@ -221,12 +318,14 @@ class SqliteStore:
         self._submit(_doing(f"UPDATE login SET failed = failed + 1 WHERE {newest}", user))  # noqa: S608 (our own words)
 
     def forget_user(self, user: str) -> None:
-        """Forget logins, uses, macros and changes of a user; what is due stays due."""
+        """Forget logins, uses, macros, schedules and changes of a user; what is to be brought back stays due."""
 
         def write(db: sqlite3.Connection) -> None:
             db.execute("DELETE FROM login WHERE user = ?", (user,))
             db.execute("DELETE FROM use WHERE user = ?", (user,))
             db.execute("DELETE FROM macro WHERE user = ?", (user,))
+            db.execute("DELETE FROM repeatable WHERE user = ?", (user,))
+            db.execute("DELETE FROM schedule WHERE user = ?", (user,))
             db.execute("DELETE FROM change WHERE user = ? AND due IS NULL", (user,))
 
         self._submit(write)
@@ -245,7 +344,7 @@ class SqliteStore:
         """Finish what is queued and close the file."""
         await self._database.close()
 
-    def _enter(self, table: str, job: _Job) -> None:
+    def _enter(self, table: str, job: _Job) -> "asyncio.Future[Any]":
         """Give a table a row; now and then drop those that are over its bound."""
         self._entered[table] += 1
         full = self._entered[table] % _UNCOUNTED == 0
@@ -255,10 +354,12 @@ class SqliteStore:
             if full:
                 _bound(db, table)
 
-        self._submit(write)
+        return self._submit(write)
 
-    def _submit(self, job: _Job) -> None:
-        self._database.submit(job).add_done_callback(self._report)
+    def _submit(self, job: _Job) -> "asyncio.Future[Any]":
+        future = self._database.submit(job)
+        future.add_done_callback(self._report)
+        return future
 
     def _report(self, future: asyncio.Future[Any]) -> None:
         """Tell the log of a write that failed and nobody waits for; what it was for goes on in memory."""
@@ -278,6 +379,7 @@ def _bound(db: sqlite3.Connection, table: str) -> None:
         "changes": _MAX_CHANGES,
         "changes_of_one": _MAX_CHANGES_OF_ONE,
         "logins": _MAX_LOGINS,
+        "repeatable": _MAX_REPEATABLE,
     }
     for over in _OVER[table]:
         db.execute(f"DELETE FROM {table} WHERE rowid IN ({over})", bounds)  # noqa: S608 (our own names)
@@ -294,6 +396,19 @@ def _changes(db: sqlite3.Connection) -> Iterator[Change]:
             log.error("store: change %d is damaged: %s", number, error)
             continue
         yield Change(number, user, at, order, before, due, bool(confirm), back)
+
+
+def _schedules(db: sqlite3.Connection) -> Iterator[Schedule]:
+    columns = 'number, user, "when", line, made, due, missed, paused, CAST(runs AS BLOB)'
+    rows = db.execute(f"SELECT {columns} FROM schedule ORDER BY number")  # noqa: S608 (our own names)
+    for number, user, when, line, made, due, missed, paused, kept in rows:
+        try:
+            runs = _RUNS.decode(kept)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            # Nobody knows what of it has run.
+            log.error("store: schedule %d is damaged: %s", number, error)
+            continue
+        yield Schedule(number, user, when, line, made, due, missed, paused, runs)
 
 
 async def _read(reading: Awaitable[T]) -> T:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sshhome.database import Database
 from sshhome.device import State
 from sshhome.errors import SiteError
-from sshhome.store import BanRecord, Change, DeviceRecord, Failure, LoginRecord, Macro, Store
+from sshhome.store import BanRecord, Change, Delivery, DeviceRecord, Failure, LoginRecord, Macro, Run, Schedule, Store
 from sshhome.stores import sqlite
 from sshhome.stores.sqlite import SqliteStore
 from tests.process import Process
@@ -417,6 +417,44 @@ async def test_a_name_is_kept_in_place_of_the_one_before(store: SqliteStore) -> 
     assert await rows(store, "device") == 2
 
 
+SCHEDULE = Schedule(
+    3,
+    "anna",
+    "every day 07:00",
+    "on désk --for 5m; 'x'\x1b\u2028",
+    100.25,
+    200.5,
+    "run",
+    "by anna",
+    (Run(90.0), Run(100.0, 100.5), Run(150.0, 150.5, 151.0, 77, "error: 'x'\n")),
+)
+
+
+async def test_schedules_outlive_the_store(tmp_path: Path) -> None:
+    """A schedule is there with its runs, to the last digit, when the store is opened again; the oldest comes first."""
+    other = Schedule(1, "kid", "when light.hall.on = on", "off hall", 1.0)
+    first = await SqliteStore.open(tmp_path / "test.db")
+    for schedule in (msgspec.structs.replace(SCHEDULE, due=None, runs=()), other, SCHEDULE):
+        first.put_schedule(schedule)
+    await first.close()
+    second = await SqliteStore.open(tmp_path / "test.db")
+    assert await second.schedules() == [other, SCHEDULE]
+    second.remove_schedule(1)
+    assert await second.schedules() == [SCHEDULE]
+    second.forget_user("anna")
+    assert await second.schedules() == []
+    await second.close()
+
+
+async def test_a_damaged_schedule_is_passed_over(store: SqliteStore, caplog: pytest.LogCaptureFixture) -> None:
+    """Of whose runs nothing can be read nobody knows what has run: it is told of, and the others are there."""
+    store.put_schedule(SCHEDULE)
+    store.put_schedule(msgspec.structs.replace(SCHEDULE, number=4))
+    await store._database.run(lambda db: db.execute("UPDATE schedule SET runs = '[{' WHERE number = 3").close())
+    assert [schedule.number for schedule in await store.schedules()] == [4]
+    assert "schedule 3 is damaged" in caplog.text
+
+
 # -- a kill, and older and newer files --------------------------------------------------------------------------------
 
 #: Uses a grant and gives an order, again and again, and says so only when both are kept.
@@ -455,6 +493,23 @@ async def test_what_is_settled_survives_a_kill(tmp_path: Path) -> None:
         await store.close()
 
 
+DELIVERY = Delivery(3, "garage", "msg_1", 100.25, "light.désk", b"{}", 2, None, 500, "answered 500")
+
+
+async def test_deliveries(tmp_path: Path) -> None:
+    """What a hook is told is kept in its order, another of its number takes its place, and it can be forgotten."""
+    first = await SqliteStore.open(tmp_path / "test.db")
+    told = msgspec.structs.replace(DELIVERY, ended=101.5, status=204, body=b"")
+    for delivery in (msgspec.structs.replace(DELIVERY, number=4), DELIVERY, told):
+        first.put_delivery(delivery)
+    await first.close()
+    second = await SqliteStore.open(tmp_path / "test.db")
+    assert await second.deliveries() == [told, msgspec.structs.replace(DELIVERY, number=4)]
+    second.remove_delivery(3)
+    assert [delivery.number for delivery in await second.deliveries()] == [4]
+    await second.close()
+
+
 @pytest.mark.parametrize("version", range(1, len(sqlite.MIGRATIONS)))
 async def test_a_file_of_an_earlier_version(tmp_path: Path, version: int) -> None:
     """What an earlier version kept is there, and what it could not keep can be kept from now on."""
@@ -466,7 +521,11 @@ async def test_a_file_of_an_earlier_version(tmp_path: Path, version: int) -> Non
     assert await store.bans() == [BAN]
     assert await store.failures(0) == [Failure("10.0.0.2", "home", 99.25)]
     assert (await store.changes(), await store.uses(), await store.logins("anna")) == ([], {}, [])
-    assert await store.devices() == []
+    assert (await store.devices(), await store.schedules()) == ([], [])
+    store.put_schedule(SCHEDULE)
+    assert await store.schedules() == [SCHEDULE]
+    store.put_delivery(DELIVERY)
+    assert await store.deliveries() == [DELIVERY]
     store.put_device(DEVICE)
     assert await store.devices() == [DEVICE]
     store.put_change(CHANGE)
