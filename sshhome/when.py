@@ -130,11 +130,11 @@ class When(msgspec.Struct, frozen=True):
         """
         now = int(at // 1)
         while True:
-            shown = _shown(now, zone)
+            shown = wall_at(now, zone)
             edge = self._edge(shown, inside=inside)
             soon = now + _TWO_DAYS
             found = None if edge is None else now + edge - shown
-            turn = _turn(now, soon if found is None else min(soon, found), zone)
+            turn = turn_between(now, soon if found is None else min(soon, found), zone)
             if turn is not None:
                 now = turn
             elif found is None:
@@ -145,7 +145,7 @@ class When(msgspec.Struct, frozen=True):
                 now = max(soon, found - _TWO_DAYS)
 
     def _edge(self, shown: int, *, inside: bool) -> int | None:
-        """Return the first time from one on, as `_shown` counts, that is in a window, or in none."""
+        """Return the first time from one on, as `wall_at` counts, that is in a window, or in none."""
         for day in _telling_days(shown // 86400 + _EPOCH, self.changes()):
             midnight = (day - _EPOCH) * 86400
             spans = self.spans(day)
@@ -187,7 +187,7 @@ def parse_moment(written: str | date | datetime, zone: ZoneInfo) -> float:
             f"'{str(written)[:80]}' is no moment; it is such as 2026-12-24, whose end is meant, or 2026-12-24 18:00, "
             f"from {_YEARS[0]} to {_YEARS[-1]}"
         ) from None
-    return meant.timestamp() if meant.tzinfo is not None else float(_reached(meant, zone))
+    return meant.timestamp() if meant.tzinfo is not None else float(reached(meant, zone))
 
 
 def earlier(written: str, zone: ZoneInfo, now: float) -> float:
@@ -207,7 +207,7 @@ def earlier(written: str, zone: ZoneInfo, now: float) -> float:
             f"'{written[:80]}' is no time gone by",
             "such as 24h, yesterday, 18:00, 2026-12-24 or '2026-12-24 18:00'",
         ) from None
-    return meant.timestamp() if meant.tzinfo is not None else float(_reached(meant, zone))
+    return meant.timestamp() if meant.tzinfo is not None else float(reached(meant, zone))
 
 
 def moment(at: float, zone: ZoneInfo, now: float) -> str:
@@ -382,26 +382,26 @@ def _telling_days(first: int, changes: Iterable[int]) -> Iterator[int]:
 # -- the clock on the wall --------------------------------------------------------------------------------------------
 
 
-def _shown(at: int, zone: ZoneInfo) -> int:
+def wall_at(at: int, zone: ZoneInfo) -> int:
     """Return what the clock shows, in seconds from the moment at which it would show that 1970 begins."""
     return int(datetime.fromtimestamp(at, zone).replace(tzinfo=UTC).timestamp())
 
 
-def _turn(after: int, until: int, zone: ZoneInfo) -> int | None:
+def turn_between(after: int, until: int, zone: ZoneInfo) -> int | None:
     """Return the moment at which the clocks are put forward or back, of at most two days, or None.
 
     No zone has ever done so twice within a few days, so that the two ends tell.
     """
-    ahead = _shown(after, zone) - after
-    if _shown(until, zone) - until == ahead:
+    ahead = wall_at(after, zone) - after
+    if wall_at(until, zone) - until == ahead:
         return None
     moments = range(after, until)
-    return after + bisect_left(moments, x=True, key=lambda at: _shown(at, zone) - at != ahead)
+    return after + bisect_left(moments, x=True, key=lambda at: wall_at(at, zone) - at != ahead)
 
 
-def _reached(time: datetime, zone: ZoneInfo) -> int:
+def reached(time: datetime, zone: ZoneInfo) -> int:
     """Return the moment at which the clock first shows a time, or is put past it."""
     # As the clock went before it was put, and as it goes after; the same at other times.
     before, after = (int(time.replace(tzinfo=zone, fold=fold).timestamp()) for fold in (0, 1))
-    turn = _turn(after, before, zone) if after < before else None
+    turn = turn_between(after, before, zone) if after < before else None
     return before if turn is None else turn

@@ -266,13 +266,13 @@ def test_the_second_before_is_outside() -> None:
 def test_what_is_far_away_is_found_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock is looked at near the moments that matter, not on all the days until then."""
     looks: list[int] = []
-    shown = when_module._shown
+    shown = when_module.wall_at
 
     def look(moment: int, zone: ZoneInfo) -> int:
         looks.append(moment)
         return shown(moment, zone)
 
-    monkeypatch.setattr(when_module, "_shown", look)
+    monkeypatch.setattr(when_module, "wall_at", look)
     now = at("2026-06-02 12:00+02:00")
     assert said(parse_when("2999-12-31").next(now, BERLIN)) == "2999-12-31 00:00+01:00"
     assert said(parse_when("2020-01-01..2999-12-31").ends(now, BERLIN)) == "3000-01-01 00:00+01:00"
