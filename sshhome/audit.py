@@ -37,6 +37,7 @@ EVENTS = {
     "session.closed": "it ended, by itself or by us",
     "alert.refusals": "many were turned away in a short time",
     "alert.resources": "the machine is at its end; nobody else is let in",
+    "alert.hook": "a hook has not taken what it is told for some minutes, or wants nothing more, as its `reason` says",
     "config.reloaded": "changed files were taken over; `needs_restart` names what waits for a restart",
     "config.refused": "changed files are not understood; the old configuration stays",
     "user.refused": "a user file is not understood; the old version stays",
@@ -45,6 +46,10 @@ EVENTS = {
     "order.reverted": "what an order changed came back by itself, or could not be reached, as its status tells",
     "order.refused": "an order was unknown, badly written or not permitted",
     "order.failed": "an order was permitted and did not work",
+    "schedule.missed": "times of a schedule came and nothing was run; `count` says how many, `reason` why",
+    "schedule.unknown": "the server ended while a schedule ran: nobody knows how it went, and it is not run again",
+    "schedule.stopped": "what a schedule waits for happened, and it did not run: it would for ever, or too often",
+    "schedule.paused": "a schedule rests, since its user may not be here any more",
 }
 
 

@@ -61,6 +61,7 @@ class Limits(msgspec.Struct, frozen=True):
     order_burst: int = 20  # dispatch
     order_timeout: Duration = Duration(30)  # dispatch
     order_line: Size = Size(4096)  # channels
+    rpc_message: Size = Size(64 * 1024)  # channels: a message of an app
     slow_reader: Size = Size(2**20)  # channels: output that waits for a client that does not read
     bad_order: str = "refuse"  # dispatch: "refuse", "close" or "ban"
     memory: float = 0.5  # door: share of the machine's, at which nobody else is let in
@@ -95,11 +96,16 @@ class Certificates(msgspec.Struct, frozen=True):
 
 
 class HouseConfig(msgspec.Struct, frozen=True):
-    """The house's own name, its zone if not the system's, and where people find it if not where it listens."""
+    """The house's own name, its zone if not the system's, and where people find it if not where it listens.
+
+    `latitude` and `longitude`, north and east in degrees, are where it sees the sun.
+    """
 
     name: str = "house"
     timezone: str = ""
     address: str = ""
+    latitude: float | None = None
+    longitude: float | None = None
 
 
 class HistoryConfig(msgspec.Struct, frozen=True):
@@ -108,6 +114,17 @@ class HistoryConfig(msgspec.Struct, frozen=True):
     record: bool = True
     changes: Duration = Duration(10 * 86400)
     means: Duration = Duration(365 * 86400)
+
+
+class HookConfig(msgspec.Struct, frozen=True):
+    """Where to tell what happens, with which secret, and of what; `allow` are addresses it may go to at home."""
+
+    url: str
+    secret_file: str
+    events: tuple[str, ...]
+    name: str = ""
+    target: str = ""
+    allow: tuple[str, ...] = ()
 
 
 class Role(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -127,17 +144,19 @@ class Config(msgspec.Struct, frozen=True):
     house: HouseConfig = HouseConfig()
     history: HistoryConfig = HistoryConfig()
     backend: tuple[dict[str, Any], ...] = ({"kind": "simulated"},)
+    hook: tuple[HookConfig, ...] = ()
     roles: dict[str, Role] = {}
 
 
 #: Keys of the contract whose work this version cannot do: refused by name rather than obeyed in part.
-NOT_YET = frozenset({"workers", "store", "proxy", "metrics", "limits.rpc_message"})
+NOT_YET = frozenset({"workers", "store", "proxy", "metrics"})
 _LONGEST_HISTORY = 3650 * 86400
 _CHOICES = {"limits.bad_order": ("refuse", "close", "ban"), "crypto.profile": ("compat", "strict")}
 
 
-#: A password in a URL.
+#: A password in a URL, and what stands behind the host in one.
 _SECRET = re.compile(r"(://[^:/@\s\"]*):[^@/\s\"]*@")
+_BEHIND = re.compile(r"(://[^/?#]*[/?#]).+")
 
 
 def load(site: Path) -> Config:
@@ -187,6 +206,7 @@ def _check(config: Config) -> None:
         raise SiteError("sshhome.toml: history.changes and then history.means must be 1d to 3650d, means the longer")
     never_networks(config.bans)
     authorities(config.certificates)
+    _check_place(config.house)
     if not config.listen:
         raise SiteError("sshhome.toml: listen must name an address")
     for address in config.listen:
@@ -198,6 +218,15 @@ def _check(config: Config) -> None:
         timezone(config)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         raise SiteError(f"sshhome.toml: house.timezone: no zone '{config.house.timezone}'") from None
+
+
+def _check_place(house: HouseConfig) -> None:
+    """Refuse what is no place on earth."""
+    if (house.latitude is None) != (house.longitude is None):
+        raise SiteError("sshhome.toml: house.latitude and house.longitude belong together")
+    for key, value, most in (("latitude", house.latitude, 90), ("longitude", house.longitude, 180)):
+        if value is not None and not -most <= value <= most:
+            raise SiteError(f"sshhome.toml: house.{key} must be -{most} to {most} degrees")
 
 
 def never_networks(rules: BanRules) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
@@ -246,6 +275,9 @@ def show(config: Config) -> str:
     lines = []
     for key in Config.__struct_fields__:
         value = getattr(config, key)
+        if key == "hook":
+            # It may well be what lets one in there.
+            value = [msgspec.structs.replace(hook, url=_BEHIND.sub(r"\1***", hook.url)) for hook in value]
         if isinstance(value, msgspec.Struct):
             lines += [f"{key}.{name} = {_plain(getattr(value, name))}" for name in value.__struct_fields__]
         else:
@@ -285,6 +317,10 @@ def _known_keys(table: dict[str, Any], struct: type[msgspec.Struct], path: str) 
         for name, role in table["roles"].items():
             if isinstance(role, dict):
                 _known_keys(role, Role, f"roles.{name}.")
+    if struct is Config and isinstance(table.get("hook"), list):
+        for hook in table["hook"]:
+            if isinstance(hook, dict):
+                _known_keys(hook, HookConfig, "hook.")
     for key in table:
         if f"{path}{key}" in NOT_YET:
             raise SiteError(f"sshhome.toml: {path}{key} is not supported yet")

@@ -37,6 +37,13 @@ def plain(value: Any) -> Any:  # noqa: ANN401 (anything an order returns)
     return value
 
 
+def result(outcome: Outcome) -> Any:  # noqa: ANN401 (anything an order returns)
+    """Return what an order answered as JSON has it, an array where it was for several devices."""
+    values = [plain(answer.value) for answer in outcome.answers]
+    each = outcome.several and all(isinstance(answer.value, Device | DryRun) for answer in outcome.answers)
+    return values if each or len(values) != 1 else values[0]
+
+
 def _would(plan: DryRun, label: str) -> str:
     """Return what an order would do."""
     if not plan.id:

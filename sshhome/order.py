@@ -27,7 +27,9 @@ from sshhome.audit import Audit
 from sshhome.backend import Link
 from sshhome.ban import Bans
 from sshhome.clock import Clock
+from sshhome.delivery import Hooks
 from sshhome.device import Device, State
+from sshhome.feed import Feed
 from sshhome.grant import Privilege
 from sshhome.house import Event, Told
 from sshhome.journal import Journal
@@ -37,6 +39,7 @@ from sshhome.param import Devices, ParamType, Scope, type_of
 from sshhome.plot import Chart
 from sshhome.recall import Recall
 from sshhome.recorder import Recorder
+from sshhome.schedule import Schedules
 from sshhome.session import Session, Sessions, Standing
 from sshhome.store import Change as KeptChange
 from sshhome.store import Macro, Store
@@ -207,6 +210,11 @@ class Order(msgspec.Struct, frozen=True):
     keeps: bool = False
 
     @property
+    def is_secret(self) -> bool:
+        """Whether it may answer what lets people in, such as a new password, which nobody keeps."""
+        return self.proves or self.needs is Privilege.ADMIN
+
+    @property
     def usage(self) -> str:
         """The order with its params: `dim TARGET [BRIGHTNESS]`."""
         return " ".join((self.name, *(param.usage for param in self.params)))
@@ -327,7 +335,9 @@ class Context:
     another time; `cut` ends sessions, with all that runs in them; an order that brings a change back sets `undoing`.
     `sight` returns what tells of a device, also one that the house does not show, whether the giver may know of it now.
     `check_macro` returns the words of each order of a macro, or refuses it; `offered_macros` are those that the giver
-    could run. `audit` writes into the `log`, which is to be read with the giver's eyes alone.
+    could run. `foresee` tells how each order of a line will be judged that is given later by itself, or refuses it.
+    `audit` writes into the `log`, which is to be read with the giver's eyes alone,
+    as the `feed` is.
     """
 
     standing: Standing
@@ -354,7 +364,11 @@ class Context:
     macros: Macros
     check_macro: Callable[[Macro], Sequence[Sequence[Word]]]
     offered_macros: Callable[[], Sequence[Macro]]
+    schedules: Schedules
+    foresee: Callable[[str, float], Awaitable[Sequence[Verdict]]]
     log: Audit
+    feed: Feed
+    hooks: Hooks
     recorder: Recorder
     undoing: KeptChange | None = None
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -28,10 +28,14 @@ class Standing(msgspec.Struct, frozen=True):
     rights: Rights
     #: Whether they came with all that their user may.
     whole: bool = True
+    #: Whether it is no more than what they have had kept, to be given later.
+    kept: bool = False
 
     @property
     def bound(self) -> str:
         """Why they may not change how they get in; or nothing."""
+        if self.kept:
+            return "that is done by hand alone"
         if self.user.issued_by:
             return "a pass cannot change itself"
         if not self.whole:
@@ -73,6 +77,11 @@ class Session:
     progress: Progress | None = None
     bad_orders: int = 0
     bad_codes: int = 0
+    #: The schedule whose order is given, if it is one; and told of the devices that an order is about to reach.
+    schedule: int = 0
+    reaching: Callable[[Collection[str]], None] = lambda _: None
+    #: Whether nobody sits there, nor has been there to say anything beforehand.
+    unattended: bool = False
     #: Set by the order `exit`: whoever reads the orders stops reading.
     leaving: bool = False
 
@@ -80,6 +89,13 @@ class Session:
         """Take silence for the answer to the question that is open, if one is."""
         if self.asked is not None and not self.asked.done():
             self.asked.set_result(None)
+
+
+def unattended(login: str, standing: Callable[[], Standing | str], now: float, schedule: int = 0) -> Session:
+    """Return a session for what a user has had kept, to be given later: from nowhere, and nobody sits there."""
+    session = Session(0, Login(login, "", "schedule"), "schedule", now, lambda _: None, standing)
+    session.schedule, session.unattended = schedule, True
+    return session
 
 
 class Sessions:

@@ -1,5 +1,6 @@
 """`sshhome.toml`: every key optional, every default the contract's, every mistake an error that names it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ limits.orders_per_minute = 60
 limits.order_burst = 20
 limits.order_timeout = 30 s
 limits.order_line = 4096
+limits.rpc_message = 65536
 limits.slow_reader = 1048576
 limits.bad_order = "refuse"
 limits.memory = 0.5
@@ -46,10 +48,13 @@ certificates.revoked_keys = []
 house.name = "house"
 house.timezone = ""
 house.address = ""
+house.latitude = null
+house.longitude = null
 history.record = true
 history.changes = 10 d
 history.means = 365 d
 backend = [{"kind":"simulated"}]
+hook = []
 roles = {}"""
 
 #: All keys of the contract but those of the sections that a site may hold several of.
@@ -67,7 +72,8 @@ BEYOND = {
     *("limits.memory", "limits.files", "limits.alert_refusals"),
     *("certificates.authorities", "certificates.revoked_serials"),
     *("certificates.revoked_key_ids", "certificates.revoked_keys", "house.address"),
-    *("history.record", "history.changes", "history.means"),
+    *("house.latitude", "house.longitude"),
+    *("history.record", "history.changes", "history.means", "hook"),
 }
 
 WHOLE = """
@@ -299,6 +305,29 @@ def test_shares_may_be_the_whole() -> None:
     assert (limits.memory, limits.files) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("latitude = 52.5", "house.latitude and house.longitude belong together"),
+        ("longitude = 13", "house.latitude and house.longitude belong together"),
+        ("latitude = 91\nlongitude = 13", "house.latitude must be -90 to 90 degrees"),
+        ("latitude = 52\nlongitude = -180.1", "house.longitude must be -180 to 180 degrees"),
+        ("latitude = nan\nlongitude = 13", "house.latitude must be -90 to 90 degrees"),
+        ('latitude = "52 N"\nlongitude = 13', "Expected `float | null`"),
+    ],
+)
+def test_what_is_no_place(text: str, why: str) -> None:
+    """The place of the house is both of two numbers, on this earth."""
+    with pytest.raises(SiteError, match=re.escape(why)):
+        parse(f"[house]\n{text}")
+
+
+def test_a_place() -> None:
+    """Whole degrees are degrees, too, and the poles are places."""
+    house = parse("[house]\nlatitude = -90\nlongitude = 180").house
+    assert (house.latitude, house.longitude) == (-90.0, 180.0)
+
+
 @pytest.mark.parametrize("zone", ["CET-1CEST,M3.5.0,M10.5.0/3", ":Europe/Berlin", "/etc/localtime", "nonsense", ":"])
 def test_a_foreign_tz_does_not_keep_the_house_from_starting(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
     """Whatever `$TZ` says, of the forms that POSIX allows or none, a site without a zone of its own has one."""
@@ -333,6 +362,16 @@ def test_any_text_is_a_configuration_or_a_site_error(text: str) -> None:
     except SiteError:
         return
     assert show(config).count(" = ") >= len(DEFAULTS.splitlines())
+
+
+def test_what_stands_behind_a_host_is_not_shown() -> None:
+    """The path and the query of a hook's URL, which may be what lets one in there, are left out of what is printed."""
+    for url in ("https://door.example:8443/T0/secret?key=secret", "https://door.example:8443?secret"):
+        told = show(parse(f'[[hook]]\nurl = "{url}"\nsecret_file = "x"\nevents = ["state"]'))
+        assert "https://door.example:8443" in told
+        assert "secret?" not in told
+        assert "=secret" not in told
+        assert "?secret" not in told
 
 
 def test_a_password_in_a_url_is_not_shown() -> None:
