@@ -32,6 +32,8 @@ class Announcer:
 
     def _heard(self, event: str, fields: Mapping[str, object]) -> None:
         if event not in NEWS:
+            # For whoever asks for more; how much of it is told is theirs to bound.
+            self._announce(News(event, fields))
             return
         if event == "login.ok":
             self._last = {"last_login": fields.get("user"), "last_login_at": iso(self._clock.now())}

@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import fcntl
 import importlib
 import logging
 import os
 import random
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from sshhome.announce import Announcer
 from sshhome.audit import Audit
 from sshhome.backend import Backend
 from sshhome.ban import Bans
-from sshhome.channels import batch, exec  # noqa: F401, A004 (loaded before the files a process may open run out)
+from sshhome.channels import batch, exec, rpc  # noqa: F401, A004 (loaded before the files a process may open run out)
 from sshhome.clock import Clock
 from sshhome.config import Config, load, timezone
 from sshhome.dispatch import Dispatch
@@ -26,6 +27,7 @@ from sshhome.edit import put
 from sshhome.errors import BadArguments, SiteError
 from sshhome.gone import Gone
 from sshhome.grant import Roles
+from sshhome.hook import hooks
 from sshhome.hostkey import bad_host_keys, load_host_keys, make_key
 from sshhome.house import House
 from sshhome.journal import Journal
@@ -39,10 +41,13 @@ from sshhome.recall import Recall
 from sshhome.recorder import Recorder
 from sshhome.reload import Reload
 from sshhome.replay import UsedCodes
+from sshhome.schedule import Schedules
 from sshhome.server import Server
 from sshhome.session import Sessions
 from sshhome.stores.history import SqliteHistory
 from sshhome.stores.sqlite import SqliteStore
+from sshhome.timetable import Timetable
+from sshhome.upcoming import Place
 from sshhome.user import Users
 from sshhome.uses import Uses
 from sshhome.visitor import Visitors
@@ -88,10 +93,11 @@ class Site:
                 _backend(options).check(options)
             except SiteError as error:
                 errors.append(error)
-        try:
-            backends(self.config, self.path)
-        except SiteError as error:
-            errors.append(error)
+        for named in (lambda: backends(self.config, self.path), lambda: hooks(self.config.hook, self.path)):
+            try:
+                named()
+            except SiteError as error:
+                errors.append(error)
         return errors
 
     async def connect(self) -> Mapping[str, str | SiteError]:
@@ -159,6 +165,7 @@ async def running(
     clock = clock or Clock()
     async with contextlib.AsyncExitStack() as stack:
         state = site.path / "state"
+        stack.enter_context(_alone(state))
         host_keys = load_host_keys(site.path / "host_keys")
         zone = timezone(site.config)
         audit = Audit(state / "audit.jsonl", clock)
@@ -171,13 +178,9 @@ async def running(
         store = await SqliteStore.open(site.database)
         stack.push_async_callback(store.close)
         bans = Bans(site.config.bans, clock, store, chance)
-        await bans.load()
-        uses, journal, macros = Uses(store), Journal(store, clock), Macros(store)
-        await uses.load()
-        await macros.load()
-        await journal.load()
-        naming = Naming(store)
-        await naming.load()
+        uses, journal, macros, naming = Uses(store), Journal(store, clock), Macros(store), Naming(store)
+        for known in (bans.load, uses.load, macros.load, journal.load, naming.load):
+            await known()
         house = House(naming)
         recorder = await _recorder(site, house, clock)
         stack.push_async_callback(recorder.close)
@@ -197,6 +200,7 @@ async def running(
             uses=uses,
             journal=journal,
             macros=macros,
+            schedules=Schedules(store, clock, Place(zone, site.config.house.latitude, site.config.house.longitude)),
             store=store,
             recorder=recorder,
             recall=Recall(state / "shells"),
@@ -217,6 +221,11 @@ async def running(
             audit=audit,
             clock=clock,
         )
+        stack.push_async_callback(dispatch.hooks.close)
+        await dispatch.hooks.load(hooks(site.config.hook, site.path))
+        timetable = Timetable(dispatch)
+        await timetable.load()
+        stack.push_async_callback(timetable.close)
         gone = Gone(dispatch, users, clock)
         server = Server(site.config, Door(site.config.limits, bans, audit, clock, chance), visitors)
         stack.push_async_callback(server.close)
@@ -229,11 +238,37 @@ async def running(
         dispatch.address = site.config.house.address or addresses[0]
         reload = Reload(site.path, server, dispatch=dispatch, bans=bans, users=users, audit=audit)
         announcer = Announcer(audit, sessions, bans, clock, house.announce)
-        for watch in (server.look_after(), reload.watch(), announcer.watch(), recorder.keep(), gone.watch()):
+        watches = (
+            server.look_after(),
+            reload.watch(),
+            announcer.watch(),
+            recorder.keep(),
+            gone.watch(),
+            timetable.watch(),
+        )
+        for watch in watches:
             stack.callback(asyncio.create_task(watch).cancel)
         audit.write("server.started", version=__version__, listen=addresses)
         ending.callback(audit.write, "server.stopped")
         yield Running(server, addresses, reload)
+
+
+@contextlib.contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    """Keep all others from serving a site, who would do again what is due; it is free again however a process ends.
+
+    Raises SiteError where one is there.
+    """
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = os.open(state, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SiteError("this site is served already", "each has one server") from None
+        yield
+    finally:
+        os.close(folder)
 
 
 async def _recorder(site: Site, house: House, clock: Clock) -> Recorder:

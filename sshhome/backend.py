@@ -37,7 +37,7 @@ class Link(msgspec.Struct, frozen=True):
     hint: str = ""
 
 
-#: The events of the audit log that are news.
+#: The events of the audit log that are news for everybody.
 NEWS = ("login.ok", "login.failed", "ban.set", "ban.lifted", "alert.refusals", "alert.resources")
 
 

@@ -1,5 +1,6 @@
 """Words become typed arguments: each word goes to the param it belongs to, and each device gets a call of its own."""
 
+import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ import msgspec
 
 from sshhome.device import Device, State
 from sshhome.errors import BadArguments
-from sshhome.order import Order, Registry
+from sshhome.order import Order, Param, Registry
 from sshhome.param import EVERYTHING, ONLY, Devices, Scope, Secret
 from sshhome.target import Match
 from sshhome.words import Word, quote
@@ -29,6 +30,12 @@ COMMON_OPTIONS: Mapping[str, str] = {
 VALUED = frozenset({"--code", "--for", "--confirm"})
 #: Those about the answer, and about what comes after it.
 _ANSWERING = frozenset({"--json", "--keep-going", "--stop-on-error"})
+#: By the name that a program gives them, those that make sense for one order that is answered in JSON.
+NAMED_OPTIONS: Mapping[str, str] = {
+    name.removeprefix("--").replace("-", "_"): name
+    for name in COMMON_OPTIONS
+    if name not in {*_ANSWERING, "--progress"}
+}
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -93,6 +100,69 @@ def check_common(common: Mapping[str, str]) -> None:
             raise BadArguments(f"option '{name}' needs a value")
 
 
+def split_named(order: Order, params: Mapping[str, Any]) -> tuple[Mapping[str, str], Mapping[str, Any]]:
+    """Split off what every order takes from params by name, as options with their values; raises BadArguments."""
+    common: dict[str, str] = {}
+    rest: dict[str, Any] = {}
+    own = {param.said for param in order.params}
+    for name, value in params.items():
+        option = NAMED_OPTIONS.get(name)
+        if option is None or name in own:
+            rest[name] = value
+        elif (text := text_of(name, value, flag=option not in VALUED)) is not None:
+            common[option] = text
+    return common, rest
+
+
+def text_of(name: str, value: object, *, flag: bool) -> str | None:
+    """Return a value of JSON as it would be written, or None for one that is not given; raises BadArguments."""
+    if value is None or (flag and value is False):
+        return None
+    if flag:
+        if value is not True:
+            raise BadArguments(f"'{name}' is true or false")
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return f"{value:.15g}" if isinstance(value, float) else str(value)
+    if isinstance(value, list) and all(isinstance(part, str) and "," not in part for part in value):
+        return ",".join(value)
+    raise BadArguments(f"'{name}' is a string, a number, true or false, or an array of strings without commas")
+
+
+def named_texts(order: Order, params: Mapping[str, Any]) -> dict[str, str]:
+    """Return the text of each param that is given by name; raises BadArguments as `texts_of` does."""
+    known = {name: param for param in order.params for name in (param.name, param.said, named(order, param))}
+    texts: dict[str, str] = {}
+    for name, value in params.items():
+        if name not in known:
+            near = difflib.get_close_matches(name[:80], [*known, *NAMED_OPTIONS], 1, 0.6)
+            its = ", ".join(named(order, param) for param in order.params)
+            hint = f"did you mean '{near[0]}'?" if near else f"it has {its or 'none'}"
+            raise BadArguments(f"'{order.name}' has no param '{name[:80]}'", hint)
+        param = known[name]
+        text = text_of(name, value, flag=param.flag)
+        if text is None:
+            continue
+        if param.option and not param.flag and not text.strip(" ,"):
+            raise BadArguments(f"'{name}' needs a value")
+        if param.name in texts:
+            raise BadArguments(f"'{order.name}' takes one {named(order, param)}")
+        texts[param.name] = text
+    missing = next((param for param in order.params if param.required and param.name not in texts), None)
+    if missing is not None:
+        raise BadArguments(f"'{order.name}' needs {named(order, missing)}, {missing.says}")
+    return texts
+
+
+def named(order: Order, param: Param) -> str:
+    """Return the name by which a program gives a param: what devices are meant is the `target` of every order."""
+    return "target" if param is order.target else param.said
+
+
 def texts_of(order: Order, words: Sequence[Word]) -> dict[str, str]:
     """Give each word to the param it belongs to; raises BadArguments for too few, too many or unknown options."""
     texts: dict[str, str] = {}
@@ -127,7 +197,10 @@ def texts_of(order: Order, words: Sequence[Word]) -> dict[str, str]:
             name = places[0].name
             texts[name] = f"{texts[name]} {text}" if name in texts else text
         else:
-            texts[places.pop(0).name] = word.text
+            name, kind = places[0].name, places[0].type
+            texts[name] = f"{texts[name]} {word.text}" if name in texts else word.text
+            if not kind.goes_on(texts[name]):
+                places.pop(0)
     missing = next((param for param in order.params if param.required and param.name not in texts), None)
     if missing is not None:
         raise BadArguments(f"'{order.name}' needs {missing.word}, {missing.says}", f"usage: {order.usage}")

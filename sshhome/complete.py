@@ -62,6 +62,8 @@ def place(dispatch: Dispatch, session: Session, before: str) -> Place | None:
     allowed = dispatch.allowed(standing, session)
     order, at = _given(allowed, done)
     scope = authorizer.scope(standing.rights, facts)
+    own = {"schedules": lambda: _schedules(dispatch, session.login.user)}
+    scope = msgspec.structs.replace(scope, names={**scope.names, **own})
     if order is not None:
         # Whose macros those are is known to a session alone.
         names = {**scope.names, "macros": lambda: map(_told, dispatch.macros.of(session.login.user))}
@@ -73,17 +75,22 @@ def place(dispatch: Dispatch, session: Session, before: str) -> Place | None:
     return Place(allowed, order, done[at:], typed.text, shut, scope, macros)
 
 
+def _schedules(dispatch: Dispatch, user: str) -> list[Suggestion]:
+    return [Suggestion(str(one.number), f"{one.when} {one.line}") for one in dispatch.schedules.of(user)]
+
+
 def _given(allowed: Sequence[Order], done: Sequence[Word]) -> tuple[Order | None, int]:
     """Return the order that words give, and at which of them it begins: behind one that takes another, as `explain`."""
     names = [word.text.lower() for word in done]
     begun = [order for order in allowed if names[: len(order.name.split())] == order.name.split()]
     order = max(begun, key=lambda order: len(order.name), default=None)
-    if order is not None and order.params and order.params[0].type.verbatim:
-        rest = len(order.name.split())
-        while rest < len(done) and done[rest].is_option:
-            rest += 1 if "=" in done[rest].text else 2
-        inner, at = _given(allowed, done[rest:])
-        return inner, rest + at if inner is not None else rest
+    if order is not None and any(param.type.verbatim for param in order.params):
+        first = len(order.name.split())
+        behind = enumerate(seats(order, [*done[first:], Word("")]), first)
+        at = next((at for at, seat in behind if isinstance(seat, Param) and seat.type.verbatim), None)
+        if at is not None:
+            inner, inside = _given(allowed, done[at:])
+            return inner, at + inside
     return order, 0
 
 
@@ -171,6 +178,9 @@ def _offered(seat: Param, words: Sequence[Word], order: Order, scope: Scope) -> 
     if seat.type.rest and list(seats(order, words))[-1:] == [seat]:
         # The words that are left belong together: whatever is offered would be the first of them.
         return ()
+    begun = [word.text for word, one in zip(words, seats(order, words), strict=True) if one is seat]
+    if begun:
+        return seat.type.follow(" ".join(begun), scope)
     return (one if one.says else Suggestion(one.text, seat.says) for one in seat.type.suggest(scope))
 
 
@@ -181,7 +191,7 @@ def seats(order: Order, words: Iterable[Word]) -> Iterator[Param | str | None]:
     """
     places = [param for param in order.params if not param.option]
     options = {param.dashed: param for param in order.params if param.option}
-    at, plain = 0, False
+    at, plain, begun = 0, False, ""
     waiting: Param | str | None = None
     for word in words:
         seat: Param | str | None = None
@@ -198,7 +208,9 @@ def seats(order: Order, words: Iterable[Word]) -> Iterator[Param | str | None]:
                 waiting = name
         elif at < len(places):
             seat = places[at]
-            at += not seat.type.rest
+            begun = f"{begun} {word.text}".lstrip()
+            if not seat.type.rest and not seat.type.goes_on(begun):
+                at, begun = at + 1, ""
         yield seat
 
 

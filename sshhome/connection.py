@@ -56,6 +56,12 @@ class Channel(asyncssh.SSHServerChannel[str]):
             return
         super()._flush_send_buf()
 
+    def _flush_recv_buf(self, exc: Exception | None = None) -> None:
+        """Once the client has closed the channel, end it, also where nobody reads what came before that."""
+        if self._recv_state == "close_pending" and self._recv_paused is True:
+            self._recv_buf, self._recv_paused = [], False
+        super()._flush_recv_buf(exc)
+
     def _accept_data(self, data: bytes, datatype: int | None = None) -> None:
         """Take data that nobody reads yet without keeping an object for each byte of it."""
         super()._accept_data(data, datatype)

@@ -1,14 +1,15 @@
 """The one road of every order: find, authorize, parse, authorize each device, run, audit.
 
-Shell, exec and batch meet here, and so will schedules, macros and RPC: there is no second road.
+Shell, exec, batch, apps, macros and schedules meet here: there is no second road.
 """
 
 import asyncio
 import difflib
 import math
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,18 +22,31 @@ from sshhome.audit import Audit, Flood
 from sshhome.authorize import STEP_UP_LASTS, Authorizer
 from sshhome.ban import Bans
 from sshhome.ban import facts as facts_of_ban
-from sshhome.bind import Call, calls_of, check_common, masked, split_common, texts_of, written
+from sshhome.bind import (
+    Call,
+    calls_of,
+    check_common,
+    masked,
+    named_texts,
+    split_common,
+    split_named,
+    texts_of,
+    written,
+)
 from sshhome.clock import Clock
 from sshhome.condition import Facts, Unmet
 from sshhome.config import Limits
+from sshhome.delivery import Hooks
 from sshhome.device import Device, State, reached
-from sshhome.errors import BadArguments, Denied, Internal, SlowDown, SshhomeError, Unavailable, UnknownOrder
+from sshhome.errors import BadArguments, Denied, Internal, SiteError, SlowDown, SshhomeError, Unavailable, UnknownOrder
 from sshhome.execution import COMES_BACK, Execution, Ready, TimeFor, function, unbroken
+from sshhome.feed import Feed
 from sshhome.grant import Privilege
 from sshhome.house import House
 from sshhome.journal import Journal
 from sshhome.limits import Rate
 from sshhome.macro import Macros
+from sshhome.once import Once, Turn
 from sshhome.order import Context, Judgement, Order, Registry, Verdict
 from sshhome.outcome import Answer, DryRun, Outcome
 from sshhome.param import Scope, Suggestion
@@ -40,7 +54,8 @@ from sshhome.policy import Decision, agreed
 from sshhome.quantity import span
 from sshhome.recall import Recall
 from sshhome.recorder import Recorder
-from sshhome.session import Session, Sessions, Standing
+from sshhome.schedule import Schedules
+from sshhome.session import Session, Sessions, Standing, unattended
 from sshhome.step_up import prove
 from sshhome.store import Macro, Store
 from sshhome.trace import Trace
@@ -49,6 +64,9 @@ from sshhome.uses import Uses
 from sshhome.words import Word
 
 _CODE = re.compile(r"(--code[=\s]+)\S+")
+_KEY = "idempotency_key"
+#: Reads the text of each param of an order; raises BadArguments.
+_Read = Callable[[], Mapping[str, str]]
 #: Unknown orders in a row after which a session is closed.
 MAX_BAD_ORDERS = 10
 
@@ -67,6 +85,7 @@ class Dispatch:
         uses: Uses,
         journal: Journal,
         macros: Macros,
+        schedules: Schedules,
         store: Store,
         recorder: Recorder,
         recall: Recall,
@@ -86,6 +105,7 @@ class Dispatch:
         self.uses = uses
         self.journal = journal
         self.macros = macros
+        self.schedules = schedules
         self.store = store
         self.recorder = recorder
         self.recall = recall
@@ -101,13 +121,19 @@ class Dispatch:
         self.timezone = timezone
         self.authorizer = Authorizer(registry, house, uses, clock, timezone)
         self.execution = Execution(house, uses, journal, audit, clock)
+        self.once = Once(store, clock)
+        self.feed = Feed(house, audit, clock)
+        self.hooks = Hooks(self.feed, store, audit, clock)
         self.authorizer.names = {
             "users": lambda: [Suggestion(name, _about(users.get(name))) for name in users.names()],
             "roles": lambda: [Suggestion(name, "a role") for name in users.roles.names()],
             "backends": lambda: [Suggestion(name, link.says) for name, link in house.links.items()],
+            "hooks": lambda: [Suggestion(line.hook.name, line.state) for line in self.hooks.all()],
             "bans": lambda: [Suggestion(ban.source, ban.rule) for ban in bans.in_force()],
             "sessions": lambda: [Suggestion(str(s.number), f"{s.login.user}, {s.channel}") for s in sessions],
         }
+        #: Whether the house is stopping: what waits is not begun any more.
+        self.settling = False
         self._running: dict[asyncio.Task[Outcome], Session] = {}
         #: Orders that were cut off, and why.
         self._cut: dict[asyncio.Task[Any], str] = {}
@@ -167,10 +193,20 @@ class Dispatch:
 
         `behind` are the filters behind the macro that it is in.
         """
-        task = asyncio.get_running_loop().create_task(self._run(session, words, behind, macro))
+        return await asyncio.shield(self._begin(session, self._run(session, words, behind, macro)))
+
+    def call(self, session: Session, name: str, params: Mapping[str, Any]) -> asyncio.Task[Outcome]:
+        """Begin an order whose params are given by name; it goes on to its end, also when nobody waits for it any more.
+
+        With an `idempotency_key` among them it runs once.
+        """
+        return self._begin(session, self._run_named(session, name, params))
+
+    def _begin(self, session: Session, order: Coroutine[Any, Any, Outcome]) -> asyncio.Task[Outcome]:
+        task = asyncio.get_running_loop().create_task(order)
         self._running[task] = session
         task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
+        return task
 
     def _ended(self, task: asyncio.Task[Outcome]) -> None:
         self._running.pop(task, None)
@@ -178,6 +214,7 @@ class Dispatch:
 
     async def settle(self) -> None:
         """Wait for the orders that are still running, but for nobody's answer to a question."""
+        self.settling = True
         while tasks := [*self._running, *self.execution.running]:
             for session in self.sessions:
                 session.ask = None
@@ -213,6 +250,11 @@ class Dispatch:
         allowed = self.authorizer.allowed(standing.rights, self.authorizer.facts(standing, session))
         return [order for order in allowed if not ((order.proves or order.keeps) and standing.bound)]
 
+    def discover(self, session: Session) -> list[Order]:
+        """Return the same for a program that asks, which counts as an order; raises SlowDown or Denied."""
+        self._not_too_fast(session)
+        return self.allowed(self._standing(session), session)
+
     def offered_macros(self, session: Session, allowed: Sequence[Order]) -> Sequence[Macro]:
         """Return the macros that could be given in a session, of whose user these orders are allowed."""
         return expansion.offered(self.registry, self.macros, session.login.user, allowed)
@@ -225,14 +267,11 @@ class Dispatch:
     # -- the road -----------------------------------------------------------------------------------------------------
 
     async def _run(self, session: Session, words: Sequence[Word], around: Sequence[Word], macro: str) -> Outcome:
-        """Take the road and write the audit event, whatever happens on it."""
-        started = self.clock.monotonic()
+        """Take the road of an order in words."""
         trace = Trace(words=words, macro=macro)
-        outcome = shown = Outcome(error=Internal("cut off"))
-        session.orders += 1
-        session.running += 1
-        try:
-            words, own = pipe.split(words)
+
+        async def road() -> tuple[Outcome, Sequence[pipe.Filter]]:
+            words, own = pipe.split(trace.words)
             behind = [*own, *around]
             trace.common, trace.words = split_common(self.registry, words)
             trace.filters = pipe.written(behind)
@@ -242,8 +281,64 @@ class Dispatch:
             if filters and "--progress" in trace.common:
                 raise BadArguments("--progress shows how it goes: there is nothing to filter yet")
             trace.common = {**trace.common, **({"--json": ""} if in_json else {})}
-            outcome = shown = await self._road(session, trace, filters)
-            shown = pipe.filtered(_as_asked(outcome, trace), filters)
+            standing = self._standing(session)
+            order, words = self._find(standing, session, trace)
+            pipe.check(order, words, filters, json="--json" in trace.common, rehearsed="--dry-run" in trace.common)
+            return await self._road(standing, session, order, partial(texts_of, order, words), trace), filters
+
+        return await self._recorded(session, trace, road)
+
+    async def _run_named(self, session: Session, name: str, given: Mapping[str, Any]) -> Outcome:
+        """Take the road of an order whose params are given by name: it is the same behind the tokenizer."""
+        trace = Trace(words=[Word(word, quoted=True) for word in name.split(" ")], common={"--json": ""})
+
+        async def road() -> tuple[Outcome, Sequence[pipe.Filter]]:
+            self._not_too_fast(session)
+            if len(name) + len(msgspec.json.encode(given)) > self.limits.order_line:
+                raise BadArguments(f"an order and its params may be {self.limits.order_line} bytes long")
+            standing = self._standing(session)
+            order, words = self._find(standing, session, trace)
+            if words:
+                trace.order = None
+                raise UnknownOrder(f"unknown order '{name[:80]}'", f"did you mean '{order.name}'?")
+            key, meant = given.get(_KEY), {name: value for name, value in given.items() if name != _KEY}
+            common, params = split_named(order, meant)
+            trace.common = {**trace.common, **common}
+            check_common(common)
+            read = partial(named_texts, order, params)
+            if key is None:
+                return await self._road(standing, session, order, read, trace), ()
+            try:
+                async with self.once.turn(session.login, key, order.name, meant) as turn:
+                    trace.repeat = turn.answer is not None
+                    # The first one may have taken long.
+                    standing = self._standing(session)
+                    if turn.answer is None:
+                        return await self._road(standing, session, order, read, trace, turn=turn), ()
+                    self._allowed_somewhere(standing, order, trace)
+                    trace.args = masked(order, read())
+                    return turn.answer, ()
+            except SiteError as error:
+                raise trace.failed(error) from None
+
+        return await self._recorded(session, trace, road)
+
+    async def _recorded(
+        self,
+        session: Session,
+        trace: Trace,
+        road: Callable[[], Coroutine[Any, Any, tuple[Outcome, Sequence[pipe.Filter]]]],
+    ) -> Outcome:
+        """Take a road and write the audit event, whatever happens on it."""
+        started = self.clock.monotonic()
+        outcome = shown = Outcome(error=Internal("cut off"))
+        session.orders += 1
+        session.running += 1
+        try:
+            outcome, filters = await road()
+            shown = outcome
+            if filters:
+                shown = pipe.filtered(_as_asked(outcome, trace), filters)
         except SshhomeError as error:
             outcome = shown = Outcome(error=error)
         except asyncio.CancelledError:
@@ -261,7 +356,8 @@ class Dispatch:
 
     def _not_too_fast(self, session: Session) -> None:
         """Take an order off what the user may give in a minute, whichever way each comes in; raises SlowDown."""
-        wait = self._rate.take(session.login.user)
+        # What a user has had kept takes nothing off what they may give by hand; no name of a user has a space.
+        wait = self._rate.take(f"{session.login.user} unattended" if session.unattended else session.login.user)
         if wait:
             often = self.limits.orders_per_minute
             raise SlowDown(
@@ -269,11 +365,11 @@ class Dispatch:
                 f"try again in {span(math.ceil(wait))}",
             )
 
-    async def _road(self, session: Session, trace: Trace, filters: Sequence[pipe.Filter]) -> Outcome:
-        standing = self._standing(session)
-        order, words = self._find(standing, session, trace)
-        pipe.check(order, words, filters, json="--json" in trace.common, rehearsed="--dry-run" in trace.common)
-        ready = await self._prepare(standing, session, order, words, trace)
+    async def _road(
+        self, standing: Standing, session: Session, order: Order, read: _Read, trace: Trace, *, turn: Turn | None = None
+    ) -> Outcome:
+        """Judge an order, have proved what it takes, and carry it out; of one that runs once it is the turn."""
+        ready = await self._prepare(standing, session, order, read, trace)
         if "--dry-run" in trace.common:
             return _dry_run(ready, written(order, trace.args))
         refused: Denied | None = None
@@ -286,13 +382,14 @@ class Dispatch:
                 refused = error
             # Somebody took their time to answer: everything is looked at afresh.
             standing = self._standing(session)
-            ready = await self._prepare(standing, session, order, words, trace)
+            ready = await self._prepare(standing, session, order, read, trace)
         if refused is not None:
             ready.left_out += ((call.label, refused) for call, _ in ready.asked)
         trace.devices = [call.device.id for call in ready.permitted if call.device is not None]
         if ready.left_out and not ready.several:
             raise ready.left_out[0][1]
-        return await self.execution.carry_out(ready, trace, self.limits.order_timeout)
+        carry_out = partial(self.execution.carry_out, ready, trace, self.limits.order_timeout)
+        return await (carry_out() if turn is None else turn.run(order, carry_out))
 
     def _standing(self, session: Session) -> Standing:
         """Return who gives the order and what they may do, as it is now; raises Denied for who has been shut out."""
@@ -327,17 +424,12 @@ class Dispatch:
         hint = f"did you mean {' or '.join(near[:4])}?" if near else "`help` lists yours"
         raise UnknownOrder(f"unknown order '{said}'", hint)
 
-    async def _prepare(
-        self, standing: Standing, session: Session, order: Order, words: Sequence[Word], trace: Trace
-    ) -> Ready:
+    async def _prepare(self, standing: Standing, session: Session, order: Order, read: _Read, trace: Trace) -> Ready:
         """Understand an order and judge every call of it by what it would do; changes nothing."""
         facts = self.authorizer.facts(standing, session, order.name)
-        decision = self.authorizer.somewhere(standing.rights, order)
-        trace.decision = decision.rule
-        if not decision.allowed:
-            raise Denied(f"'{order.name}' needs the {order.needs} privilege")
+        self._allowed_somewhere(standing, order, trace)
         scope = self.authorizer.scope(standing.rights, facts)
-        texts = texts_of(order, words)
+        texts = read()
         trace.args = masked(order, texts)
         calls, several = calls_of(order, texts, scope)
         context = self._context(standing, session, scope)
@@ -356,6 +448,13 @@ class Dispatch:
                 ready.left_out.append((call.label, _denied(order, call.device, decision)))
         ready.within = self.execution.comes_back(ready, trace.common)
         return ready
+
+    def _allowed_somewhere(self, standing: Standing, order: Order, trace: Trace) -> None:
+        """Raise Denied for an order that somebody may give on nothing."""
+        decision = self.authorizer.somewhere(standing.rights, order)
+        trace.decision = decision.rule
+        if not decision.allowed:
+            raise Denied(f"'{order.name}' needs the {order.needs} privilege")
 
     async def _planned(
         self, order: Order, context: Context, calls: Sequence[Call], *, several: bool
@@ -427,8 +526,12 @@ class Dispatch:
             cut=self.cut,
             audit=self.audit.write,
             log=self.audit,
+            feed=self.feed,
+            hooks=self.hooks,
             recorder=self.recorder,
             macros=self.macros,
+            schedules=self.schedules,
+            foresee=lambda line, at: self.foresee(standing, line, at),
             check_macro=lambda macro: [step.words for step in expansion.check(self.registry, self.macros, macro)],
             offered_macros=lambda: self.offered_macros(session, self.allowed(standing, session)),
         )
@@ -479,13 +582,34 @@ class Dispatch:
             judged.append(self.authorizer.judgement(standing.rights, order, asked, decision))
         return Verdict(order.name, standing.user.login, judged)
 
+    async def foresee(self, standing: Standing, line: str, at: float) -> Sequence[Verdict]:
+        """Return how each order of a line would be judged that its giver wants kept, to be given later by itself.
+
+        Raises BadArguments for what nobody could give so.
+        """
+        orders = tokenizer.split(line)
+        if len(orders) != 1:
+            raise BadArguments("name one order", "several that belong together are a macro: `macro save`")
+        session = unattended(standing.user.login, lambda: standing, self.clock.now())
+        verdicts = []
+        for step in expansion.expanded(self.registry, self.macros, standing.user.login, orders[0]):
+            own, _ = pipe.split(step.words)
+            common, words = split_common(self.registry, own)
+            order, _ = self.registry.find([word.text for word in words[:2]])
+            if {"--code", "--yes"} & common.keys():
+                raise BadArguments("nobody is there to prove anything: it takes neither --code nor --yes")
+            if order is not None and (order.proves or order.keeps):
+                raise BadArguments(f"'{order.name}' is given by hand alone")
+            verdicts.append(await self.explain(session, " ".join(map(tokenizer.written, own)), standing, at))
+        return verdicts
+
     def _count_unknown(self, session: Session, outcome: Outcome) -> Outcome:
         """Do what `bad_order` says to a session that gives an unknown order, or ten in a row."""
         if not isinstance(outcome.error, UnknownOrder):
             session.bad_orders = 0
             return outcome
         session.bad_orders += 1
-        if self.limits.bad_order == "ban":
+        if self.limits.bad_order == "ban" and session.login.source:
             ban = self.bans.ban(session.login.source, "bad_order", outcome.error.message[:200], "an unknown order")
             if ban is not None:
                 self.audit.write("ban.set", **facts_of_ban(ban))
@@ -496,6 +620,7 @@ class Dispatch:
 
     def _write_audit(self, session: Session, trace: Trace, outcome: Outcome, started: float) -> None:
         told = trace.told(session.login, outcome, self.clock.monotonic() - started)
+        told["schedule"] = session.schedule or None
         if isinstance(outcome.error, SlowDown):
             self.hasty.write(channel=session.channel, session=session.number, **told)
         else:

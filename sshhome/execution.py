@@ -96,7 +96,8 @@ class Execution:
     async def carry_out(self, ready: Ready, trace: Trace, seconds: float) -> Outcome:
         """Make the calls, within the time that an order has, and keep how it was before."""
         user, undoing = ready.context.user.login, ready.context.undoing
-        change = self._begin(ready, trace)
+        line = _told(ready, trace)
+        change = self._begin(ready, trace, line)
         sent_to: Collection[str] = ()
         unused: Sequence[Grant] = ()
         try:
@@ -106,8 +107,9 @@ class Execution:
                 await self._journal.secure(change)
             # From here on something may have been sent, however this ends.
             sent_to, unused = self._devices(ready.permitted), ()
+            ready.context.session.reaching(sent_to)
             async with TimeFor(ready.order, seconds):
-                ended = await self._call_all(ready, trace)
+                ended = await self._call_all(ready, trace, f"{user}: {line}")
             sent = [call for call, end in ended if not isinstance(end, Unavailable | BadArguments)]
             sent_to, unused = self._devices(sent), () if sent else ready.used
         except SiteError as error:
@@ -119,7 +121,8 @@ class Execution:
             elif change is not None:
                 self._journal.made(change, sent_to)
         failed = [(call.label, end) for call, end in ended if isinstance(end, SshhomeError)]
-        if failed and not ready.several:
+        if failed and (not ready.several or all(call.device is None for call, _ in ended)):
+            # One that takes all devices at once leaves none of them out.
             raise failed[0][1]
         answers = [
             msgspec.structs.replace(end, back=self._back(change, call))
@@ -140,7 +143,7 @@ class Execution:
                     found[device.id] = Moving(device.id, label, change)
         return list(found.values())
 
-    def _begin(self, ready: Ready, trace: Trace) -> Change | None:
+    def _begin(self, ready: Ready, trace: Trace, line: str) -> Change | None:
         """Return the change that an order is about to make, unless it changes nothing or undoes another."""
         order, undoing = ready.order, ready.context.undoing
         if undoing is not None:
@@ -153,14 +156,14 @@ class Execution:
             # Two scenes may touch the same lamp.
             before[device.id] = {**before.get(device.id, {}), **now}
             back[device.id] = {**back.get(device.id, {}), **original}
-        login, line, confirm = ready.context.user.login, written(order, trace.args), "--confirm" in trace.common
+        login, confirm = ready.context.user.login, "--confirm" in trace.common
         return self._journal.begin(login, line, before, back, within=ready.within, confirm=confirm)
 
-    async def _call_all(self, ready: Ready, trace: Trace) -> list[tuple[Call, Answer | SshhomeError]]:
+    async def _call_all(self, ready: Ready, trace: Trace, by: str) -> list[tuple[Call, Answer | SshhomeError]]:
         """Make the calls, all at once when there are several, and return how each ended, in their order."""
         calls, wait = ready.permitted, "--no-wait" not in trace.common
         if len(calls) == 1:
-            return [(calls[0], await self._ending(ready, trace, calls[0], wait=wait))]
+            return [(calls[0], await self._ending(ready, trace, calls[0], by, wait=wait))]
         progress = Progress(ready.order.name, len(calls), json="--json" in trace.common)
         # What reads JSON reads nothing else, unless it asks.
         told = not progress.json or "--progress" in trace.common
@@ -168,22 +171,21 @@ class Execution:
 
         async def ending(call: Call) -> Answer | SshhomeError:
             try:
-                return await self._ending(ready, trace, call, wait=wait)
+                return await self._ending(ready, trace, call, by, wait=wait)
             finally:
                 progress.done += 1
 
         return list(zip(calls, await asyncio.gather(*map(ending, calls)), strict=True))
 
-    async def _ending(self, ready: Ready, trace: Trace, call: Call, *, wait: bool) -> Answer | SshhomeError:
+    async def _ending(self, ready: Ready, trace: Trace, call: Call, by: str, *, wait: bool) -> Answer | SshhomeError:
         try:
-            return await self._call(ready, trace, call, wait=wait)
+            return await self._call(ready, call, by, wait=wait)
         except SshhomeError as error:
             return error
         except Exception as error:  # noqa: BLE001 (a bug with one device costs that device alone)
             return trace.failed(error)
 
-    async def _call(self, ready: Ready, trace: Trace, call: Call, *, wait: bool) -> Answer:
-        by = f"{ready.context.user.login}: {written(ready.order, trace.args)}"
+    async def _call(self, ready: Ready, call: Call, by: str, *, wait: bool) -> Answer:
         if call.device is None or call.change is None:
             return Answer(await unbroken(function(ready.order, ready.context, call)), call.args, call.label)
         try:
@@ -296,6 +298,12 @@ class Execution:
 
     def _returned(self, number: int, _: asyncio.Task[None]) -> None:
         del self._returning[number]
+
+
+def _told(ready: Ready, trace: Trace) -> str:
+    """Return an order as it is told of later, with the schedule that gave it."""
+    number = ready.context.session.schedule
+    return written(ready.order, trace.args) + (f" (schedule {number})" if number else "")
 
 
 def function(order: Order, context: Context, call: Call) -> Awaitable[Any]:

@@ -8,6 +8,7 @@ from sshhome.errors import SiteError
 from sshhome.journal import Journal
 from sshhome.macro import Macros
 from sshhome.recall import Recall
+from sshhome.schedule import Schedules
 from sshhome.store import Store
 from sshhome.user import Users
 from sshhome.uses import Uses
@@ -33,6 +34,10 @@ class Remembers(Protocol):
         """Their macros."""
 
     @property
+    def schedules(self) -> Schedules:
+        """What they have had kept, to be given later."""
+
+    @property
     def store(self) -> Store:
         """All of these, and their logins."""
 
@@ -46,6 +51,7 @@ def forget(known: Remembers, login: str) -> None:
     known.journal.forget(login)
     known.uses.forget(login)
     known.macros.forget(login)
+    known.schedules.forget(login)
     known.store.forget_user(login)
     known.recall.forget(login)
 
@@ -58,9 +64,8 @@ class Gone:
         self._known = known
         self._users = users
         self._clock = clock
-        self._there = {
-            name for part in (known.recall, known.macros, known.journal, known.uses) for name in part.people()
-        }
+        parts = (known.recall, known.macros, known.journal, known.uses, known.schedules)
+        self._there = {name for part in parts for name in part.people()}
         self._missing: dict[str, float] = {}
 
     async def watch(self) -> None:

@@ -78,6 +78,14 @@ class ParamType:
         """Yield what may be typed besides, once a word has begun."""
         return ()
 
+    def goes_on(self, text: str) -> bool:  # noqa: ARG002 (for those that override it)
+        """Return whether the word behind these is one more of the same value."""
+        return False
+
+    def follow(self, text: str, scope: Scope) -> Iterable[Suggestion]:  # noqa: ARG002 (for those that override it)
+        """Yield what may be the next word of a value of which these are typed."""
+        return ()
+
     def takes(self, text: str, scope: Scope) -> bool:
         """Return whether a word will do; asked at every key, so it never looks for what else could be meant."""
         try:
@@ -185,6 +193,28 @@ class Count(Number):
         return number
 
 
+class Several(ParamType):
+    """Some of a few words, with commas between them."""
+
+    def __init__(self, words: Iterable[str], says: Mapping[str, str]) -> None:
+        """Take just these words; `says` is what they mean."""
+        self.words = tuple(words)
+        self.says = says
+        self.metavar = f"{'|'.join(self.words)},…"
+
+    def parse(self, text: str, scope: Scope) -> Sequence[str]:  # noqa: ARG002
+        """Return the words, each once."""
+        named = dict.fromkeys(word.strip().lower() for word in text.split(",", len(self.words)))
+        wrong = next((word for word in named if word not in self.words), None)
+        if wrong is not None:
+            raise BadArguments(f"'{wrong[:80]}' must be one of {', '.join(self.words)}")
+        return tuple(named)
+
+    def suggest(self, scope: Scope) -> Iterable[Suggestion]:  # noqa: ARG002
+        """Yield the words."""
+        return (Suggestion(word, self.says[word]) for word in self.words)
+
+
 class Duration(ParamType):
     """Seconds, written `90s`, `5m` or `1h30m`."""
 
@@ -256,6 +286,16 @@ class Named(ParamType):
     def suggest(self, scope: Scope) -> Iterable[Suggestion]:
         """Yield the names known now."""
         return scope.names.get(self.heading, tuple)()
+
+
+class ScheduleOf(Number):
+    """A schedule by its number."""
+
+    metavar = "NUMBER"
+
+    def suggest(self, scope: Scope) -> Iterable[Suggestion]:
+        """Yield those of the giver."""
+        return scope.names.get("schedules", tuple)()
 
 
 class OneDevice(ParamType):
@@ -373,11 +413,11 @@ class Sights(Devices):
         """Return the devices named; a room or a device of that name counts more than a kind."""
         kind = text.lower()
         if kind not in KINDS or kind in scope.index.rooms or scope.index.named(kind):
-            return super().parse(text, scope)
+            return msgspec.structs.replace(super().parse(text, scope), text=kind)
         found = tuple(filter(KINDS[kind], scope.index))
         if not found:
             raise BadArguments(f"nothing matches '{kind}'")
-        return Match(found, several=True, kind=kind)
+        return Match(found, several=True, kind=kind, text=kind)
 
     def takes(self, text: str, scope: Scope) -> bool:
         """Return whether this names devices, or a kind of them."""
@@ -411,12 +451,9 @@ class Attributed(Devices):
 
     def parse(self, text: str, scope: Scope) -> Match:
         """Return the devices named, and the attribute if one was."""
-        try:
+        head, dot, attribute = text.lower().rpartition(".")
+        if not dot or attribute not in ATTRIBUTES or super().takes(text, scope):
             return super().parse(text, scope)
-        except BadArguments:
-            head, dot, attribute = text.lower().rpartition(".")
-            if not dot or attribute not in ATTRIBUTES:
-                raise
 
         def has(device: Device) -> bool:
             return device.can_set(attribute) if self._settable else attribute in device.attributes
@@ -676,9 +713,11 @@ Line = Annotated[str, Text("TEXT", rest=True)]
 UserName = Annotated[str, Named("users", "USER")]
 SourceName = Annotated[str, Named("bans", "SOURCE")]
 BackendName = Annotated[str, Named("backends", "BACKEND", rest=True)]
+HookName = Annotated[str, Named("hooks", "HOOK")]
 Seconds = Annotated[float, Duration()]
 Since = Annotated[float | str, Earlier()]
 MacroName = Annotated[str, Named("macros", "MACRO")]
+ScheduleNumber = Annotated[int, ScheduleOf()]
 SessionName = Annotated[str, Named("sessions", "SESSION|USER")]
 Moment = Annotated[str, Text("MOMENT", such=MOMENTS)]
 Times = Annotated[str, Text("TIMES", such=TIMES)]

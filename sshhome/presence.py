@@ -1,5 +1,7 @@
 """What sshhome is to Home Assistant over MQTT: a device with sensors and an event, as its MQTT discovery wants them."""
 
+import fnmatch
+import json
 from collections.abc import Sequence
 
 import msgspec
@@ -16,15 +18,16 @@ class Presence:
     """The topics below one of our own, and what is published there.
 
     `TOPIC/online` and `TOPIC/state` are retained, `TOPIC/event` is not; `state` is an object of counts and of the last
-    login, `event` one of what happened, with `event_type` as the audit log calls it.
+    login, `event` one of what happened, with `event_type` as the audit log calls it. Other events that are asked for
+    have a topic each, such as `TOPIC/event/order.done`.
     """
 
-    def __init__(self, topic: str, prefix: str, events: Sequence[str]) -> None:
-        """Live below `topic`, and be discovered below `prefix`."""
+    def __init__(self, topic: str, prefix: str, events: Sequence[str], asked: Sequence[str] = ()) -> None:
+        """Live below `topic`, be discovered below `prefix`, and tell these events, and those asked for by pattern."""
         self._prefix = prefix
         self.online = f"{topic}/online"
         self._state, self._event = f"{topic}/state", f"{topic}/event"
-        self._id, self._events = slug(topic), events
+        self._id, self._events, self._asked = slug(topic), events, asked
 
     def introduction(self) -> Sequence[Message]:
         """Return what is published, retained, once connected: an entity a topic, which every version understands."""
@@ -38,10 +41,18 @@ class Presence:
             Message(self.online, ONLINE),
         ]
 
+    def wants(self, news: News) -> bool:
+        """Return whether it is to be told at all."""
+        return not news.event or news.event in self._events or self._is_asked(news.event)
+
+    def _is_asked(self, event: str) -> bool:
+        return any(fnmatch.fnmatchcase(event, pattern) for pattern in self._asked)
+
     def tell(self, news: News) -> Message:
         """Return what is published of news: retained where it is how things stand, and not where something happened."""
         if news.event:
-            return Message(self._event, _json({"event_type": news.event, **news.fields}))
+            topic = self._event if news.event in self._events else f"{self._event}/{news.event}"
+            return Message(topic, _json({"event_type": news.event, **news.fields}))
         return Message(self._state, _json(news.standing))
 
     def _sensor(self, key: str, name: str, icon: str, **more: str) -> Message:
@@ -69,4 +80,8 @@ class Presence:
 
 
 def _json(value: object) -> bytes:
-    return msgspec.json.encode(value, enc_hook=str)
+    try:
+        return msgspec.json.encode(value, enc_hook=str)
+    except UnicodeEncodeError:
+        # A lone surrogate, which the fast encoder cannot write and the slow one escapes.
+        return json.dumps(value, default=str).encode()

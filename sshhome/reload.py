@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from sshhome.audit import Audit
 from sshhome.ban import Bans
@@ -11,6 +13,7 @@ from sshhome.config import Config, load
 from sshhome.dispatch import Dispatch
 from sshhome.errors import SiteError
 from sshhome.grant import Roles
+from sshhome.hook import Hook, hooks
 from sshhome.hostkey import HostKeys, load_host_keys
 from sshhome.server import Server
 from sshhome.user import Users
@@ -19,6 +22,12 @@ from sshhome.user import Users
 _LOOK_EVERY = 1.0
 #: What is settled when the server starts; a change to it waits for a restart, and the audit log says so.
 _SETTLED = ("listen", "house", "history", "backend")
+
+
+def _settled(config: Config) -> Mapping[str, object]:
+    """Return what waits for a restart if it changes; of the house not where it is, which only its schedules go by."""
+    house = replace(config.house, latitude=None, longitude=None)
+    return {key: getattr(config, key) for key in _SETTLED} | {"house": house}
 
 
 class Reload:
@@ -58,7 +67,7 @@ class Reload:
         async with self._one:
             self._seen = self._versions()
             try:
-                config, roles, host_keys = self._read()
+                config, roles, host_keys, told = self._read()
                 await self._server.configure(config, host_keys)
             except SiteError as error:
                 self._audit.write("config.refused", message=error.message)
@@ -66,11 +75,14 @@ class Reload:
             self._bans.reconfigure(config.bans)
             self._dispatch.configure(config.limits)
             self._users.reconfigure(roles)
-            waiting = [key for key in _SETTLED if getattr(config, key) != getattr(self._started, key)]
+            await self._dispatch.hooks.configure(told)
+            self._dispatch.schedules.move(config.house.latitude, config.house.longitude)
+            started, now = _settled(self._started), _settled(config)
+            waiting = [key for key in started if now[key] != started[key]]
             self._audit.write("config.reloaded", needs_restart=waiting, host_keys=len(host_keys))
             return True
 
-    def _read(self) -> tuple[Config, Roles, HostKeys]:
+    def _read(self) -> tuple[Config, Roles, HostKeys, Mapping[str, Hook]]:
         """Return what the files say; raises SiteError, also when a user would lose a role that their file names."""
         config = load(self._path)
         before = self._users.roles
@@ -85,7 +97,7 @@ class Reload:
             raise SiteError(
                 f"sshhome.toml: would shut out {', '.join(sorted(known - understood))}: {refused[0].message}"
             )
-        return config, roles, host_keys
+        return config, roles, host_keys, hooks(config.hook, self._path)
 
     def _versions(self) -> Sequence[tuple[str, int, int, int]]:
         """Return what tells one state of the files from another."""

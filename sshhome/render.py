@@ -44,7 +44,7 @@ def render(outcome: Outcome, look: Look) -> tuple[str, str]:
         prefix = "" if isinstance(error, NotConfirmed) else "error: "
         hint = f" ({error.hint})" if error.hint else ""
         return out, wrapped(printable(f"{prefix}{error.message}{hint}"), look)
-    return out, wrapped(printable(_left_out(outcome)), look) if outcome.left_out else ""
+    return out, wrapped(printable(left_out(outcome)), look) if outcome.left_out else ""
 
 
 def wrapped(text: str, look: Look) -> str:
@@ -86,7 +86,8 @@ def _plot(content: Plot, look: Look) -> str:
     return f"{wrapped(content.title, look)}{shown}{wrapped(content.foot, look)}"
 
 
-def _left_out(outcome: Outcome) -> str:
+def left_out(outcome: Outcome) -> str:
+    """Return in words which devices an order left out, and why."""
     named = ", ".join(f"{label} ({_why(error)})" for label, error in outcome.left_out)
     return f"left out: {named}"
 
@@ -107,7 +108,7 @@ def _json(outcome: Outcome) -> tuple[str, str]:
         return "", _dump(outcome.error.as_json())
     if outcome.left_out:
         worst = next(error for _, error in outcome.left_out if error.status == outcome.status)
-        told = {"code": worst.code, "message": _left_out(outcome), "hint": worst.hint}
+        told = {"code": worst.code, "message": left_out(outcome), "hint": worst.hint}
         error = _dump({"error": told})
     values = [answer.value for answer in outcome.answers]
     if outcome.several and all(isinstance(value, Device | DryRun) for value in values):

@@ -27,6 +27,8 @@ async def prove(standing: Standing, session: Session, ready: Ready, common: Mapp
     """
     way = ready.asked[0][1]
     name = _name(ready, way)
+    if session.unattended:
+        raise StepUp(f"'{name}' needs {_QUESTIONS[way][1]}, and nobody is there who could give it")
     if way == "confirm":
         said = "yes" if "--yes" in common else await _ask(session, name, way)
         if said.strip().lower() not in {"y", "yes"}:

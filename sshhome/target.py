@@ -29,13 +29,14 @@ class Match(msgspec.Struct, frozen=True):
     """The devices a TARGET means; `several` when it was a room, a glob or `all`, however many that are.
 
     `attribute` is the one named after the device, as in `climate.living.mode`, or empty; `kind` is the word that
-    stood for all of a kind, such as `locks`, or empty.
+    stood for all of a kind, such as `locks`, or empty; `text` is how it was written, where that will be asked for.
     """
 
     devices: tuple[Device, ...]
     several: bool = False
     attribute: str = ""
     kind: str = ""
+    text: str = ""
 
 
 class Index:

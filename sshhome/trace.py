@@ -28,6 +28,8 @@ class Trace(msgspec.Struct):
     decision: str = ""
     devices: Sequence[str] = ()
     incident: str = ""
+    #: Whether it was asked for again, and is answered as it was the first time.
+    repeat: bool = False
 
     def told(self, login: Login, outcome: Outcome, seconds: float) -> dict[str, object]:
         """Return what the audit log shall know of an order."""
@@ -40,6 +42,7 @@ class Trace(msgspec.Struct):
             "args": self.args,
             "filters": self.filters,
             "macro": self.macro,
+            "repeat": self.repeat or None,
             "dry_run": "--dry-run" in self.common or None,
             "devices": self.devices,
             "decision": self.decision,

@@ -37,12 +37,13 @@ async def announced(tmp_path: Path, clock: FixedClock) -> AsyncIterator[Door]:
 
 
 def test_what_is_news(announced: Door) -> None:
-    """Logins, failures, bans and alarms are news, with what the audit log tells of them; orders are not."""
+    """Logins, failures, bans and alarms are news, with what the audit log tells of them; others are for who asks."""
     announced.audit.write("login.ok", user="anna", source="127.0.0.1", method="publickey", key="")
     announced.audit.write("order.done", user="anna", order="on")
     announced.audit.write("ban.set", source="10.0.0.1")
     assert announced.told == [
         News("login.ok", {"user": "anna", "source": "127.0.0.1", "method": "publickey"}),
+        News("order.done", {"user": "anna", "order": "on"}),
         News("ban.set", {"source": "10.0.0.1"}),
     ]
     assert "order.done" not in NEWS

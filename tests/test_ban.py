@@ -15,7 +15,7 @@ from sshhome.ban import LONGEST_BY_HAND, Bans
 from sshhome.config import BanRules, Duration
 from sshhome.errors import BadArguments, SiteError
 from sshhome.penalty import Penalty
-from sshhome.store import BanRecord, Change, DeviceRecord, Failure, LoginRecord, Macro
+from sshhome.store import BanRecord, Change, Delivery, DeviceRecord, Failure, LoginRecord, Macro, Repeatable, Schedule
 from sshhome.stores.sqlite import SqliteStore
 from tests.conftest import NOON, FixedClock, NoChance
 
@@ -404,6 +404,36 @@ class Forgetful:
     def remove_macro(self, user: str, name: str) -> None:
         """Forget it."""
 
+    async def repeatable(self, user: str, way: str, key: str, since: float) -> Repeatable | None:
+        """Know none."""
+        return None
+
+    async def begin_repeatable(self, begun: Repeatable, since: float) -> None:
+        """Forget it."""
+
+    async def end_repeatable(self, ended: Repeatable) -> None:
+        """Forget it."""
+
+    async def deliveries(self) -> Sequence[Delivery]:
+        """Return none."""
+        return ()
+
+    def put_delivery(self, delivery: Delivery) -> None:
+        """Forget it."""
+
+    def remove_delivery(self, number: int) -> None:
+        """Forget it."""
+
+    async def schedules(self) -> Sequence[Schedule]:
+        """Return none."""
+        return ()
+
+    def put_schedule(self, schedule: Schedule) -> None:
+        """Forget it."""
+
+    def remove_schedule(self, number: int) -> None:
+        """Forget it."""
+
     def put_use(self, user: str, grant: str, used: int) -> None:
         """Forget it."""
 
@@ -423,6 +453,7 @@ class Forgetful:
         """Do nothing."""
 
 
+@pytest.mark.flood
 def test_two_hundred_thousand_bans(clock: FixedClock) -> None:
     """However many sources are banned, each of them is at once, and as many stay so as there is room for."""
     bans = Bans(RULES, clock, Forgetful(), NoChance())

@@ -25,31 +25,38 @@ from sshhome.ban import Bans
 from sshhome.bind import COMMON_OPTIONS
 from sshhome.condition import Facts
 from sshhome.config import BanRules, Duration, HistoryConfig, Limits, Size
+from sshhome.delivery import Line
 from sshhome.device import ATTRIBUTES, Device, State
 from sshhome.dispatch import MAX_BAD_ORDERS, Dispatch
 from sshhome.errors import BadArguments, Denied, Internal, NotConfirmed, SlowDown, TimedOut, Unavailable
 from sshhome.grant import BUILT_IN_ROLES, Grant, Privilege, Roles
+from sshhome.hook import Hook
 from sshhome.house import House
 from sshhome.journal import Journal
 from sshhome.key import parse_key
 from sshhome.macro import SHARED, Macros
 from sshhome.naming import Naming
 from sshhome.order import REGISTRY, Change, Changes, Context, Order, Registry, order
+from sshhome.outbound import Outbound, Url, parse_url
 from sshhome.outcome import Outcome
 from sshhome.param import Dimmable, Scope, Secret, Text
 from sshhome.policy import Policy, Rights
 from sshhome.recall import Recall
 from sshhome.recorder import Recorder
 from sshhome.render import Look, render
+from sshhome.schedule import Schedules
 from sshhome.session import Login, Session, Sessions, Standing
+from sshhome.source import Network
 from sshhome.store import Macro
 from sshhome.stores.history import SqliteHistory
 from sshhome.stores.sqlite import SqliteStore
+from sshhome.upcoming import Place
 from sshhome.user import User, Users, write_whole
 from sshhome.uses import Uses
 from sshhome.words import Word, split
 from tests.client import PATIENCE, report, until
 from tests.conftest import NOON, FixedClock, NoChance
+from tests.servers.receiver import SECRET
 
 ATTACKER = "203.0.113.9"
 ROLES = (*BUILT_IN_ROLES, "nobody")
@@ -275,6 +282,7 @@ async def open_road(
             uses=Uses(store),
             journal=Journal(store, clock),
             macros=Macros(store),
+            schedules=Schedules(store, clock, Place(zone, 52.52, 13.405)),
             store=store,
             recorder=recorder,
             recall=Recall(path / "state" / "shells"),
@@ -310,6 +318,7 @@ async def road(build: Build) -> AsyncIterator[Road]:
 ARGUMENTS: Mapping[str, Sequence[str]] = {
     "activate": ["<evening>", "<goodnight>"],
     "arm": ["", "night <house>"],
+    "at": ["22:30 time"],
     "backend list": [""],
     "backend reload": ["simulated"],
     "backend test": ["simulated"],
@@ -331,11 +340,17 @@ ARGUMENTS: Mapping[str, Sequence[str]] = {
     "dim": ["<desk> 40"],
     "disarm": ["", "<house>"],
     "echo": ["hello"],
+    "every": ["day 22:30 time"],
     "exit": [""],
     "explain": ["on light.desk"],
     "get": ["<light.desk>", "<lock.front_door>", "<outdoor.temperature>"],
     "help": ["", "help"],
+    "hook deliveries": ["", "garage"],
+    "hook list": [""],
+    "hook retry": ["garage"],
+    "hook test": ["garage"],
     "history": ["<light.desk>", "<lock.front_door>", "<outdoor.temperature>"],
+    "in": ["10m time"],
     "key add": [OTHER_LINE],
     "key list": [""],
     "key remove": ["phone"],
@@ -358,6 +373,11 @@ ARGUMENTS: Mapping[str, Sequence[str]] = {
     "passwd": [""],
     "rooms": [""],
     "run": [""],
+    "schedule list": [""],
+    "schedule pause": ["1"],
+    "schedule remove": ["1"],
+    "schedule resume": ["1"],
+    "schedule show": ["1"],
     "session kick": ["visitor"],
     "session list": [""],
     "set": [
@@ -374,6 +394,7 @@ ARGUMENTS: Mapping[str, Sequence[str]] = {
     "set-option": ["", "editing vi"],
     "show": ["", "<light.desk>", "<lock.front_door>"],
     "stop": ["<cover.living>", "<cover.garage>"],
+    "subscribe": ["", "<light.desk> --snapshot"],
     "time": [""],
     "toggle": ["<light.desk>", "<switch.tv>", "<fan.bedroom>"],
     "totp": [""],
@@ -396,6 +417,7 @@ ARGUMENTS: Mapping[str, Sequence[str]] = {
     "why": ["light.desk"],
     "wall": ["hello"],
     "watch": ["", "<light.desk>"],
+    "when": ["hall_motion = on then time"],
 }
 _TARGET = re.compile("<([^>]+)>")
 
@@ -427,13 +449,25 @@ _MADE: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+class Taking(Outbound):
+    """A way out at whose end all is taken."""
+
+    async def post(self, url: Url, headers: Mapping[str, str], body: bytes, allow: Sequence[Network] = ()) -> int:
+        """Take it."""
+        return 204
+
+
 def make_ready(road: Road, user: str) -> None:
     """See to it that there is something to be ordered, whatever has been ordered before.
 
     A source is banned, and the user has made a change that they can undo, and one that they may confirm. The desk has
-    an alias, and a scene is hidden. They have a macro, and all have one.
+    an alias, and a scene is hidden. They have a macro, and all have one, and a schedule of number 1. There is a hook.
     """
-    house = road.dispatch.house
+    house, hooks = road.dispatch.house, road.dispatch.hooks
+    (road.path / "secret").touch(mode=0o600)
+    (road.path / "secret").write_text(SECRET)
+    hook = Hook("garage", parse_url("https://garage.example"), road.path / "secret", ("state",), "", ())
+    hooks._lines["garage"], hooks.outbound = Line(hook, 0), Taking()
     for device_id, made in _MADE.items():
         record = house.naming.of(device_id)
         assert record is not None
@@ -443,6 +477,11 @@ def make_ready(road: Road, user: str) -> None:
     road.dispatch.bans.ban(ATTACKER, "login", "5 as home", "too many failed logins")
     for whose, name in ((user, "movie"), (SHARED, "evening_all")):
         road.dispatch.macros.keep(Macro(whose, name, "off desk", user))
+    schedules = road.dispatch.schedules
+    for known in schedules.all():
+        schedules.remove(known)
+    schedules._number = 0
+    schedules.add(user, "every day 07:00", "time", NOON + 68400)
     journal, hall = road.dispatch.journal, road.dispatch.house.devices["light.hall"].with_state({"on": True})
     road.report(hall)
     journal.forget(user)
@@ -1406,6 +1445,7 @@ async def test_names_are_an_admins_to_know(road: Road) -> None:
         "users": sorted(USERS),
         "roles": list(road.users.roles.names()),
         "backends": ["simulated"],
+        "hooks": [],
         "bans": [ATTACKER],
         "sessions": [str(session.number)],
     }

@@ -17,19 +17,20 @@ async def road(build: Build) -> AsyncIterator[Road]:
     """Return a road on which two people have left something of everything."""
     async with build() as built:
         for user, lamp in (("guest", "kitchen"), ("resident", "desk")):
-            await built.give(user, f"on {lamp}; macro save cosy 'dim kitchen 5'")
+            await built.give(user, f"on {lamp}; macro save cosy 'dim kitchen 5'; at 22:30 on kitchen")
             built.dispatch.recall.add(user, "on kitchen")
             built.dispatch.recall.set(user, Options(editing="vi"))
         yield built
 
 
 def left(road: Road, user: str) -> list[bool]:
-    """Return whether there is a line, an option, a macro, and something to undo of a user."""
+    """Return whether there is a line, an option, a macro, a schedule, and something to undo of a user."""
     known = road.dispatch
     return [
         bool(known.recall.lines(user)),
         known.recall.options(user) != Options(),
         known.macros.find(user, "cosy") is not None,
+        bool(known.schedules.of(user)),
         bool(known.journal.of(user)),
     ]
 
@@ -46,7 +47,7 @@ async def test_a_file_is_taken_away_by_hand(road: Road, clock: FixedClock) -> No
     gone.look()
     path.write_text(text)
     gone.look()
-    assert (left(road, "guest"), left(road, "resident")) == ([False] * 4, [True] * 4)
+    assert (left(road, "guest"), left(road, "resident")) == ([False] * 5, [True] * 5)
     assert [macro.user for macro in await road.dispatch.store.macros()] == ["resident"]
 
 
@@ -59,7 +60,7 @@ async def test_it_was_taken_away_while_nobody_served(road: Road, clock: FixedClo
     clock.advance(10)
     gone.look()
     assert road.dispatch.recall.people() == ["resident"]
-    assert (left(road, "guest")[2], left(road, "long_gone")[2], left(road, "resident")) == (False, False, [True] * 4)
+    assert (left(road, "guest")[2], left(road, "long_gone")[2], left(road, "resident")) == (False, False, [True] * 5)
 
 
 async def test_who_never_had_a_shell(road: Road, clock: FixedClock) -> None:
@@ -71,7 +72,7 @@ async def test_who_never_had_a_shell(road: Road, clock: FixedClock) -> None:
     gone.look()
     clock.advance(10)
     gone.look()
-    assert (left(road, "guest"), left(road, "resident")) == ([False] * 4, [True] * 4)
+    assert (left(road, "guest"), left(road, "resident")) == ([False] * 5, [True] * 5)
 
 
 @pytest.mark.parametrize("all_of_them", [False, True])
@@ -89,4 +90,4 @@ async def test_a_file_that_is_back_soon(road: Road, clock: FixedClock, *, all_of
     gone.look()
     clock.advance(60)
     gone.look()
-    assert left(road, "guest") == [True] * 4
+    assert left(road, "guest") == [True] * 5

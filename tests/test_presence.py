@@ -1,6 +1,7 @@
 """sshhome in Home Assistant: a device with sensors and an event, through a real broker, in a real Home Assistant."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from sshhome.backend import NEWS, News
 from sshhome.backends.mqtt import MqttBackend
 from sshhome.clock import Clock
 from sshhome.convention import Message
+from sshhome.errors import SiteError
 from sshhome.presence import Presence
 from tests.backends.contract import Reports
 from tests.client import until
@@ -25,9 +27,40 @@ def test_what_is_published() -> None:
         "sshhome/house/event", b'{"event_type":"ban.set","source":"10.0.0.1"}'
     )
     assert presence.tell(News(standing={"sessions": 1})) == Message("sshhome/house/state", b'{"sessions":1}')
+    assert not presence.wants(News("order.done", {"user": "anna"}))
     topics = [message.topic for message in presence.introduction()]
     assert topics[0] == "homeassistant/sensor/sshhome_house/sessions/config"
     assert topics[-1] == "sshhome/house/online"
+
+
+def test_text_that_is_none() -> None:
+    """What no UTF-8 can say is escaped, as in the audit log, and ends no connection."""
+    told = Presence("sshhome/house", "homeassistant", NEWS).tell(News("ban.set", {"evidence": "as \udcff"}))
+    assert json.loads(told.payload) == {"event_type": "ban.set", "evidence": "as \udcff"}
+
+
+def test_what_is_asked_for() -> None:
+    """Events that are asked for have topics of their own, and those that are told anyway stay where they are."""
+    presence = Presence("sshhome/house", "homeassistant", NEWS, ["order.*", "ban.*"])
+    told = [News(event, {"user": "anna"}) for event in ("order.done", "ban.set", "session.opened")]
+    assert [presence.wants(news) for news in told] == [True, True, False]
+    assert presence.tell(told[0]) == Message(
+        "sshhome/house/event/order.done", b'{"event_type":"order.done","user":"anna"}'
+    )
+    assert presence.tell(told[1]).topic == "sshhome/house/event"
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"events": ["order.*"]}, "events are told below the topic that announce names"),
+        ({"announce": "sshhome/house", "events": ["order.don"]}, "events: nothing is called 'order.don'"),
+    ],
+)
+def test_what_cannot_be_asked_for(options: dict[str, object], why: str) -> None:
+    """Events without a topic, and those that there are not, are refused."""
+    with pytest.raises(SiteError, match=f"^sshhome.toml: backend mqtt: {why}$"):
+        MqttBackend.check({"kind": "mqtt", "url": "mqtt://localhost", **options})
 
 
 @pytest.fixture

@@ -54,6 +54,19 @@ async def test_what_is_wrong_changes_nothing(door: Door) -> None:
     assert (await door.ask("home", "echo served")).out == "served\n"
 
 
+async def test_where_the_house_is(door: Door) -> None:
+    """Told where it is, the house knows the sun at once; what goes by it goes by the new place."""
+    config = door.site.path / "sshhome.toml"
+    before = config.read_text()
+    for latitude, due in ((52.52, "today 21:20"), (40.0, "today 20:29")):
+        config.write_text(before.replace("[house]", f"[house]\nlatitude = {latitude}\nlongitude = 13.405"))
+        assert await door.reload.now()
+        if due == "today 21:20":
+            assert (await door.ask("guest", "every day sunset on porch")).status == 0
+        assert f"next: {due}\n" in (await door.ask("guest", "schedule show 1")).out
+    assert [event.get("needs_restart") for event in door.audit("config.reloaded")] == [None, None]
+
+
 async def test_a_changed_file_is_noticed(door: Door) -> None:
     """Nobody has to tell the server: it looks at its files."""
     write(door, "[limits]\norder_line = 20")

@@ -7,6 +7,7 @@ and are not repeated: what could not be sent at once is never sent.
 
 import asyncio
 import contextlib
+import fnmatch
 import itertools
 import logging
 import random
@@ -27,6 +28,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from sshhome.audit import EVENTS
 from sshhome.backend import NEWS, Link, News, Report
 from sshhome.clock import Clock
 from sshhome.convention import NOTHING, Convention, Heard, Make, Message
@@ -96,6 +98,7 @@ class Options(msgspec.Struct, frozen=True):
     homie_domain: str = "homie"
     discovery_prefix: str = "homeassistant"
     announce: str = ""
+    events: Sequence[str] = ()
 
 
 class MqttBackend:
@@ -171,7 +174,8 @@ class MqttBackend:
         """Publish what happens at the door below the topic `announce`, if there is one."""
         if not news.event:
             self._standing = news
-        if self._talk is not None and self._server.presence is not None:
+        presence = self._server.presence
+        if self._talk is not None and presence is not None and presence.wants(news):
             self._talk.news.append(news)
 
     async def close(self) -> None:
@@ -459,8 +463,13 @@ class _Server:
             raise _wrong("announce is a topic of our own, such as sshhome/house")
         if self.options.ca and parts.scheme == "mqtt":
             raise _wrong("ca is for an mqtts:// url")
-        announce = self.options.announce
-        self.presence = Presence(announce, self.options.discovery_prefix, NEWS) if announce else None
+        announce, events = self.options.announce, self.options.events
+        for pattern in events:
+            if not fnmatch.filter(EVENTS, pattern):
+                raise _wrong(f"events: nothing is called '{pattern}'")
+        if events and not announce:
+            raise _wrong("events are told below the topic that announce names")
+        self.presence = Presence(announce, self.options.discovery_prefix, NEWS, events) if announce else None
         self.secure = parts.scheme == "mqtts"
         self.port = port or _DEFAULT_PORTS[parts.scheme]
         self.user = unquote(parts.username) if parts.username else None

@@ -11,6 +11,7 @@ import math
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -115,6 +116,7 @@ _WHITE = ("brightness", "color_temperature")
 _COLOR = (*_WHITE, "hue", "saturation")
 
 
+@cache
 def family_house() -> Sequence[Device]:
     """Return the house as it is on its first day."""
     return (
@@ -313,7 +315,7 @@ class SimulatedBackend:
         changed = list(changed)
         for device in changed:
             self._devices[device.id] = device
-        rows = [(device.id, json.dumps(dict(device.state))) for device in changed]
+        rows = [(device.id, msgspec.json.encode(device.state).decode()) for device in changed]
 
         def write(db: sqlite3.Connection) -> None:
             db.executemany("INSERT OR REPLACE INTO device VALUES (?, ?)", rows)

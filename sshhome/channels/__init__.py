@@ -1,6 +1,6 @@
-"""How orders come in over SSH: one session channel, which is an exec, a batch or a shell by what the client asks.
+"""How orders come in over SSH: one session channel, an exec, a batch, a shell or an app by what the client asks.
 
-Everything else a client can ask of a channel is refused here: subsystems, sftp, scp, forwarding.
+Everything else a client can ask of a channel is refused here: other subsystems, sftp, scp, forwarding.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import logging
 import math
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 import asyncssh
 from msgspec.structs import replace
@@ -26,6 +27,8 @@ from sshhome.words import split
 
 log = logging.getLogger(__name__)
 
+#: The subsystem of apps.
+SUBSYSTEM = "sshhome"
 #: Exit status of an order that ^C left early, as POSIX shells have it: 128 and the number of SIGINT.
 INTERRUPTED = 130
 
@@ -69,8 +72,11 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
         self.resumed: Callable[[], None] = lambda: None
         #: Whether somebody wants a shell that moves no cursor, whatever the terminal can.
         self.wants_plain = False
-        self._reader: Callable[[str | None], None] | None = None
-        self._early: list[str | None] = []
+        #: Takes text, or bytes of an app.
+        self._reader: Callable[[Any], None] | None = None
+        self._early: list[str | bytes | None] = []
+        #: Whether an app speaks, in bytes.
+        self._is_app = False
         self._open_session = open_session
         self._close_session = close_session
         self._may_have_pty = pty
@@ -115,15 +121,21 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
         self.command = command
         return True
 
-    def subsystem_requested(self, subsystem: str) -> bool:  # noqa: ARG002 (asyncssh's own signature)
-        """Refuse all subsystems."""
-        return False
+    def subsystem_requested(self, subsystem: str) -> bool:
+        """Speak with an app, and refuse all other subsystems; a key with an order of its own runs that."""
+        if subsystem != SUBSYSTEM:
+            return False
+        if not self._order and self._channel is not None:
+            # Whatever terminal it has asked for before.
+            self._is_app, self.terminal = True, ""
+            self._channel.set_encoding(None)
+        return True
 
     def session_started(self) -> None:
         """Begin to work."""
         self._task = asyncio.get_running_loop().create_task(self._work())
 
-    def data_received(self, data: str, datatype: object) -> None:  # noqa: ARG002 (asyncssh's own signature)
+    def data_received(self, data: str | bytes, datatype: object) -> None:  # noqa: ARG002 (asyncssh's own signature)
         """Pass on what the client types."""
         self._hear()
         self._read(data)
@@ -179,7 +191,7 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
         if self._task is not None:
             self._task.cancel()
 
-    def _read(self, text: str | None) -> None:
+    def _read(self, text: str | bytes | None) -> None:
         if self._reader is None:
             self._early.append(text)
         else:
@@ -223,7 +235,7 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
             return "truecolor"
         return "256" if "256" in self.terminal else "standard"
 
-    def read_with(self, reader: Callable[[str | None], None]) -> None:
+    def read_with(self, reader: Callable[[Any], None]) -> None:
         """Call `reader` with what the client types, what it has typed already first, and with None at its end."""
         self._reader = reader
         early, self._early = self._early, []
@@ -251,11 +263,23 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
         if self.terminal:
             # The client's terminal is raw: it does not return the carriage by itself.
             text = text.replace("\r\n", "\n").replace("\n", "\r\n")
-        channel.write(text, asyncssh.EXTENDED_DATA_STDERR if error else None)
+        self._send(text.encode() if self._is_app else text, asyncssh.EXTENDED_DATA_STDERR if error else None)
+
+    def send(self, data: bytes) -> None:
+        """Send bytes to an app, within the same bound."""
+        if self._channel is not None and not self._channel.is_closing():
+            self._send(data, None)
+
+    def _send(self, data: Any, datatype: int | None) -> None:  # noqa: ANN401 (text, or bytes to an app)
+        channel = self._channel
+        assert channel is not None  # noqa: S101 (both ways to send look first)
+        # An answer may be as long as it is: what counts is what waited before it.
         if channel.get_write_buffer_size() > self.dispatch.limits.slow_reader:
             # The other side may never close the channel; our half ends all the same.
             channel.abort()
             self.connection_lost(None)
+        else:
+            channel.write(data, datatype)
 
     def row(self, text: str) -> None:
         """Show a row below all else for the time being: it is gone once anything is written, or with an empty one."""
@@ -335,6 +359,8 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
         ignored = ""
         if self._order:
             ignored, self.command, kind = self.command or "", self._order, "exec"
+        elif self._is_app:
+            kind = "rpc"
         elif self.command is None:
             kind = "shell" if self.interactive else "batch"
         else:

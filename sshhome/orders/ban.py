@@ -159,8 +159,9 @@ async def ban_add(ctx: Context, source: Annotated[str, Text("SOURCE")], *, for_:
     source: an address, which stands for the /64 it is in if it is IPv6, or a source as `ban list` shows it
     for_: for how long, an hour if nothing is said
     """
-    named, mine = origin_named(source), origin_of(ctx.session.login.source)
-    if named.source in {mine.source, mine.wide}:
+    named = origin_named(source)
+    mine = origin_of(ctx.session.login.source) if ctx.session.login.source else None
+    if mine is not None and named.source in {mine.source, mine.wide}:
         raise BadArguments(f"{named.source} is where you are yourself", "give this order from elsewhere")
     ban = ctx.bans.add(source, for_, ctx.user.login)
     ctx.audit("ban.set", **facts(ban), by=ctx.user.login)

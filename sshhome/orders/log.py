@@ -39,8 +39,13 @@ _WORDS: Mapping[str, str] = {
     "session.refused": "had too many sessions open",
     "alert.refusals": "many were turned away in a short time",
     "alert.resources": "the machine is at its end, nobody else is let in",
+    "alert.hook": "hook {hook} takes nothing: {reason}",
     "config.refused": "changed files are not understood: {message}",
     "user.refused": "a user file is not understood: {message}",
+    "schedule.missed": "schedule {schedule}, '{order}', did not run: {reason}",
+    "schedule.unknown": "schedule {schedule}, '{order}', ran as the server ended: nobody knows how it went",
+    "schedule.stopped": "schedule {schedule}, '{order}', did not run: {reason}",
+    "schedule.paused": "schedule {schedule}, '{order}', rests: {reason}",
 }
 #: What goes without saying: a login that is half done is told once it is whole, a session with its login.
 _QUIET = frozenset({"login.halfway", "session.opened", "session.closed"})
@@ -157,7 +162,9 @@ class _Eyes:
             return None
         own = user == self._own != ""
         if not name.startswith("order."):
-            return self._entry(event, _plainly(name, event)) if self._runs and self._new(event) else None
+            # What others have planned may name what is hidden from who runs the server.
+            may = own or self._all if name.startswith("schedule.") else self._runs
+            return self._entry(event, _plainly(name, event)) if may and self._new(event) else None
         given, _ = REGISTRY.find(str(event.get("order", "")).split())
         if given is not None and given.name in _MAKING and _args(event).get("login") == self._own:
             # What another of this name did before is not theirs to read.
@@ -213,7 +220,9 @@ def _order(event: Mapping[str, Any], given: Order | None) -> str:
     """Return an order as it was given, and how it ended."""
     if given is None or event["event"] == "order.reverted":
         return f"{event.get('order', '')}{_ended(event, whole=True)}"
-    return f"{_line(given, _args(event))}{_ended(event, whole=True)}"
+    by = f" by schedule {event['schedule']}" if event.get("schedule") else ""
+    again = " (asked again)" if event.get("repeat") else ""
+    return f"{_line(given, _args(event))}{by}{again}{_ended(event, whole=True)}"
 
 
 def _seen(event: Mapping[str, Any], given: Order | None, devices: Sequence[str]) -> str:

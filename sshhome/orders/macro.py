@@ -70,7 +70,7 @@ def _shown(info: MacroInfo) -> str:
 
 def _line(given: Sequence[words.Word]) -> str:
     """Return an order of a macro as it is written."""
-    return " ".join(words.quote(word.text, always=True) if word.quoted else word.text for word in given)
+    return " ".join(map(words.written, given))
 
 
 @order("macro show", needs=Privilege.READ, says=_shown)

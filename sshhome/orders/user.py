@@ -235,12 +235,14 @@ async def user_revoke(
 
 @order("user freeze", needs=Privilege.ADMIN, says=_changed)
 async def user_freeze(ctx: Context, login: UserName) -> Changed:
-    """Keep a user out until they are thawed; their sessions end, with all that runs in them.
+    """Keep a user out until they are thawed; their sessions end, with all that runs in them, and their schedules rest.
 
     login: the user
     """
     _, ended = await change_user(ctx, login, put(frozen=True), reason="your user is frozen")
-    return Changed(login, f"{login} is frozen", ended)
+    rest = ctx.schedules.rest(login, "your user was frozen")
+    schedules = f"; {rest} schedule{'' if rest == 1 else 's'} paused" if rest else ""
+    return Changed(login, f"{login} is frozen{schedules}", ended)
 
 
 @order("user thaw", needs=Privilege.ADMIN, says=_changed)

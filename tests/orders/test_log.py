@@ -75,6 +75,14 @@ async def test_one_user(road: Road) -> None:
     assert "nothing was done" in said(await road.one("viewer", "log --user nosuch"))[0]
 
 
+async def test_what_was_asked_again(road: Road) -> None:
+    """An order of an app that was answered again is told with what it was, and that it was not carried out again."""
+    session = road.session("resident")
+    for _ in range(2):
+        await road.dispatch.call(session, "off", {"target": "hall", "idempotency_key": "k"})
+    assert (await lines(road, "admin"))[-2:] == ["resident: off hall", "resident: off hall (asked again)"]
+
+
 async def test_a_narrower_key_and_a_blind_spot(road: Road) -> None:
     """A key that is good for less does not read what its owner wrote; nor does an admin of what they may not see."""
     outcome = await road.one("admin", "log", key='sshhome-role="viewer"')

@@ -42,7 +42,7 @@ async def test_the_life_of_a_macro(road: Road) -> None:
         '{"name":"late","orders":"off all; list | match \\"on\\" | count","shared_by":""}\n'
     )
     assert len(await road.give("guest", "late")) == 2
-    assert await told(road, "admin", "late") == "error: unknown order 'late' (`help` lists yours)\n"
+    assert await told(road, "admin", "late") == "error: unknown order 'late' (did you mean at?)\n"
     assert await told(road, "admin", "macro list") == "no macros\n"
     assert await told(road, "admin", "macro show late") == "error: no macro 'late' (`macro list` lists yours)\n"
     await road.one("guest", "macro save late 'off desk'")
