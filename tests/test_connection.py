@@ -470,6 +470,7 @@ METHODS: dict[type, dict[str, str]] = {
         "__init__": "conn loop allow_pty line_editor line_echo line_history max_line_length encoding errors window "
         "max_pktsize",
         "_flush_send_buf": "",
+        "_flush_recv_buf": "exc",
         "_accept_data": "data datatype",
         "_process_pty_req_request": "packet",
         "_pause_resume_writing": "",
@@ -497,6 +498,7 @@ ATTRIBUTES: dict[type, set[str]] = {
     },
     asyncssh.SSHServerChannel: {
         "_recv_buf",
+        "_recv_paused",
         "_session",
         "_session_started",
         "_conn",

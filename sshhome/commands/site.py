@@ -5,12 +5,15 @@ import shlex
 from pathlib import Path
 
 import click
+import msgspec
 
 from sshhome import app, config
 from sshhome.command import complain, say, site_option
 from sshhome.errors import BadArguments, SiteError
+from sshhome.openrpc import openrpc
 from sshhome.order import REGISTRY
 from sshhome.reference import markdown
+from sshhome.stubs import python
 
 _EXAMPLE = """\
 # The configuration of this house. Every key is optional; these are the defaults. `sshhome check` shows them all.
@@ -75,6 +78,11 @@ def _connect(place: app.Site) -> bool:
 
 
 @click.command()
-def orders() -> None:
+@click.option("--python", "as_python", is_flag=True, help="As the methods of sshhome.client.")
+@click.option("--openrpc", "as_openrpc", is_flag=True, help="As an OpenRPC document.")
+def orders(as_python: bool, as_openrpc: bool) -> None:
     """Print the reference of all orders, as docs/orders.md has it."""
-    click.echo(markdown(REGISTRY), nl=False)
+    if as_openrpc:
+        click.echo(msgspec.json.format(msgspec.json.encode(openrpc(REGISTRY))))
+    else:
+        click.echo(python(REGISTRY) if as_python else markdown(REGISTRY), nl=False)

@@ -21,6 +21,7 @@ def events(victim: Victim, event: str) -> int:
     return sum(found["user"] == "guest" for found in victim.door.audit(event))
 
 
+@pytest.mark.flood
 async def test_30_000_channels(besiege: Besiege) -> None:
     """Of 30,000 channels asked for at once, ten are opened; the connection goes on, and others are served."""
     async with besiege(memory=8 * MIB) as victim, intruder(victim.door) as attacker:
@@ -35,6 +36,7 @@ async def test_30_000_channels(besiege: Besiege) -> None:
 
 
 # The last one is what asyncssh calls its own handler of all the others.
+@pytest.mark.flood
 @pytest.mark.parametrize("kind", ["nonsense", "x11", "auth-agent@openssh.com", "", "\x1b[2J", "channel"])
 async def test_channels_that_are_refused_in_a_loop(besiege: Besiege, kind: str) -> None:
     """Thousands of channels of a kind that there is not are refused one by one, and nothing of them is kept."""
@@ -50,6 +52,7 @@ async def test_channels_that_are_refused_in_a_loop(besiege: Besiege, kind: str) 
         await victim.others_are_served()
 
 
+@pytest.mark.flood
 async def test_channels_opened_and_closed_in_a_loop(besiege: Besiege) -> None:
     """Two thousand channels, ten at a time, each closed once it is open: all are granted, and none leaves a thing."""
     async with besiege(memory=4 * MIB) as victim, intruder(victim.door) as attacker:

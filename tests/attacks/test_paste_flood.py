@@ -31,6 +31,7 @@ FLOODS = {
 }
 
 
+@pytest.mark.flood
 @pytest.mark.parametrize("term", ["xterm", "dumb"])
 async def test_a_flood_of_keys(besiege: Besiege, term: str) -> None:
     """Whatever is typed in whatever amount, others are served, memory is bounded, no order runs, and the shell goes on.

@@ -57,6 +57,7 @@ def that_is_closed_already(attacker: Intruder) -> None:
         attacker.send_packet(REQUEST, UInt32(channel), String("shell"), Boolean(True))
 
 
+@pytest.mark.flood
 @pytest.mark.parametrize(
     "flood",
     [

@@ -24,6 +24,7 @@ async def test_data_beyond_the_window(besiege: Besiege, at_once: int) -> None:
     assert [event["order"] for event in victim.door.audit("order.done")] == ["upper", "upper"]
 
 
+@pytest.mark.flood
 async def test_windows_full_of_small_packets(besiege: Besiege) -> None:
     """Two windows filled byte by byte, on channels on which nobody reads, cost no more than a few times the bytes."""
     async with besiege(memory=3 * MIB) as victim, intruder(victim.door) as attacker:
