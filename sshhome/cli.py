@@ -1,4 +1,4 @@
-"""The `sshhome` command: serve a site, make one, check it, and look after its users and bans."""
+"""The `sshhome` command: serve a site, make one, check it, look after its users and bans, and ask it as an app does."""
 
 import logging
 
@@ -7,6 +7,7 @@ import click
 from sshhome import __version__
 from sshhome.command import Group
 from sshhome.commands.ban import ban
+from sshhome.commands.remote import call, tail
 from sshhome.commands.serve import demo, serve
 from sshhome.commands.site import check, init, orders
 from sshhome.commands.user import user
@@ -21,5 +22,5 @@ def main() -> None:
     logging.getLogger("asyncssh").setLevel(logging.ERROR)
 
 
-for command in (serve, demo, init, check, orders, user, ban):
+for command in (serve, demo, init, check, orders, user, ban, call, tail):
     main.add_command(command)

@@ -83,6 +83,12 @@ async def test_orders(operator: Operator) -> None:
     assert answer == ((ROOT / "docs" / "orders.md").read_text(encoding="utf-8"), "", 0)
 
 
+async def test_openrpc(operator: Operator) -> None:
+    """`orders --openrpc` prints docs/openrpc.json, without any site."""
+    answer = await operator.types("orders", "--openrpc")
+    assert answer == ((ROOT / "docs" / "openrpc.json").read_text(encoding="utf-8"), "", 0)
+
+
 async def test_a_command_that_does_not_exist(operator: Operator) -> None:
     """An unknown command is said to be one, and how to find the others."""
     answer = await operator.types("serv")
@@ -367,7 +373,7 @@ async def test_unusable_state(operator: Operator, site: app.Site, spoil: Break) 
     assert re.search(r"state|audit\.jsonl|\.db", line)
 
 
-@pytest.mark.parametrize(("name", "known"), [("sshhome.db", 5), ("simulated.db", 1)])
+@pytest.mark.parametrize(("name", "known"), [("sshhome.db", 8), ("simulated.db", 1)])
 async def test_newer_database(operator: Operator, site: app.Site, name: str, known: int) -> None:
     """A database of a newer sshhome is refused in one line and left as it is, byte for byte."""
     path = site.path / "state" / name
@@ -404,6 +410,14 @@ async def test_wrong_address(operator: Operator, site: app.Site, address: str, t
     assert (answer.out, answer.status) == ("", WRONG_SITE)
     (line,) = lines(answer)
     assert told in line
+
+
+async def test_a_site_has_one_server(operator: Operator, site: app.Site, keys: Path) -> None:
+    """A second server of a site does nothing of what the first one does, whatever it listens on."""
+    async with operator.serves(site.path, keys):
+        answer = await operator.types("serve", "--listen", "127.0.0.1:0", site=site.path)
+        assert (answer.out, answer.status) == ("", WRONG_SITE)
+        assert lines(answer) == ["error: this site is served already (each has one server)"]
 
 
 async def test_port_in_use(operator: Operator, site: app.Site) -> None:
