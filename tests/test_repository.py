@@ -12,7 +12,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGE = sorted((ROOT / "sshhome").rglob("*.py"))
 
 #: Modules that may know asyncssh, and those that may know prompt_toolkit.
-ASYNCSSH = {"server", "visitor", "connection", "authentication", "algorithms", "hostkey", "channels"}
+ASYNCSSH = {"client", "server", "visitor", "connection", "authentication", "algorithms", "hostkey", "channels"}
 PROMPT_TOOLKIT = {"channels"}
 #: What only some houses need, and the one place that knows it.
 EXTRAS = {
