@@ -18,6 +18,7 @@
 The statuses follow sysexits.h where it has a word, timeout(1) for 124 and POSIX sh for 127.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -120,3 +121,11 @@ class UnknownOrder(SshhomeError):
 
     status = 127
     code = "unknown_order"
+
+
+#: Each of them by the code that it has in JSON.
+BY_CODE: Mapping[str, type[SshhomeError]] = {
+    kind.code: kind
+    for kind in tuple(globals().values())
+    if isinstance(kind, type) and issubclass(kind, SshhomeError) and kind is not SshhomeError
+}

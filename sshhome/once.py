@@ -11,9 +11,8 @@ from typing import Any
 
 import msgspec
 
-from sshhome import errors
 from sshhome.clock import Clock
-from sshhome.errors import BadArguments, Internal, OutcomeUnknown, SshhomeError
+from sshhome.errors import BY_CODE, BadArguments, Internal, OutcomeUnknown, SshhomeError
 from sshhome.form import result
 from sshhome.order import Order
 from sshhome.outcome import Answer, Filtered, Outcome
@@ -147,12 +146,5 @@ def _answered(known: Repeatable, digest: bytes) -> Outcome:
     return Outcome(answers=answers, left_out=left_out, error=_error(*ended.error) if ended.error else None)
 
 
-_CLASSES: Mapping[str, type[SshhomeError]] = {
-    kind.code: kind
-    for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, SshhomeError) and kind is not SshhomeError
-}
-
-
 def _error(code: str, message: str, hint: str) -> SshhomeError:
-    return _CLASSES.get(code, Internal)(message, hint)
+    return BY_CODE.get(code, Internal)(message, hint)

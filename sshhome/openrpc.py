@@ -7,9 +7,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from sshhome import __version__, device, errors
+from sshhome import __version__, device
 from sshhome.bind import COMMON_OPTIONS, NAMED_OPTIONS, VALUED, named
-from sshhome.errors import SshhomeError
+from sshhome.errors import BY_CODE
 from sshhome.order import Order, Param
 from sshhome.param import Choice, Number, Of, Secret, Several
 
@@ -86,7 +86,7 @@ def openrpc(orders: Iterable[Order]) -> Mapping[str, Any]:
             # How far a docstring is indented differs from Python to Python.
             "schemas": {n: {**it, "description": inspect.cleandoc(it["description"])} for n, it in components.items()},
             "contentDescriptors": common,
-            "errors": {code: {"code": status, "message": code} for code, status in _errors()},
+            "errors": {code: {"code": BY_CODE[code].status, "message": code} for code in sorted(BY_CODE)},
         },
     }
 
@@ -147,8 +147,3 @@ def _form(annotation: Any) -> Any:  # noqa: ANN401 (any annotation)
     if origin in {Union, UnionType}:
         return Union[tuple(map(_form, parts))]  # noqa: UP007 (its parts are known at run time alone)
     return list[_form(parts[0])] if origin is Sequence else annotation  # type: ignore[misc]
-
-
-def _errors() -> Sequence[tuple[str, int]]:
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, SshhomeError)]
-    return sorted((kind.code, kind.status) for kind in kinds if kind is not SshhomeError)

@@ -11,9 +11,8 @@ SshhomeError
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sshhome import errors
 from sshhome.client.device import devices_of
-from sshhome.errors import SshhomeError
+from sshhome.errors import BY_CODE, SshhomeError
 
 
 class Unreachable(SshhomeError):
@@ -56,25 +55,6 @@ class LeftOut(SshhomeError):
         self.left_out = left_out
 
 
-_OF_THE_HOUSE: Mapping[str, type[SshhomeError]] = {
-    error.code: error
-    for error in (
-        errors.BadArguments,
-        errors.Refused,
-        errors.Unavailable,
-        errors.Internal,
-        errors.SlowDown,
-        errors.Denied,
-        errors.Banned,
-        errors.StepUp,
-        errors.NotConfirmed,
-        errors.TimedOut,
-        errors.UnknownOrder,
-        errors.OutcomeUnknown,
-    )
-}
-
-
 def error_of(told: Mapping[str, Any]) -> SshhomeError:
     """Return the error that the house answered with."""
     about = told.get("data") or {}
@@ -88,4 +68,4 @@ def error_of(told: Mapping[str, Any]) -> SshhomeError:
 
 
 def _error(code: str, message: str, hint: str) -> SshhomeError:
-    return _OF_THE_HOUSE.get(code, SshhomeError)(message, hint)
+    return BY_CODE.get(code, SshhomeError)(message, hint)
