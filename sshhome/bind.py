@@ -190,7 +190,10 @@ def texts_of(order: Order, words: Sequence[Word]) -> dict[str, str]:
                 raise BadArguments(f"option '{name}' needs a value", f"usage: {order.usage}")
             texts[param.name] = value
         elif not places:
-            raise BadArguments(f"one word too many: '{word.text}'", f"usage: {order.usage}")
+            option = f"--{word.text}"
+            meant = option in COMMON_OPTIONS or any(param.option and param.dashed == option for param in order.params)
+            hint = f"did you mean '{option}'?" if meant else f"usage: {order.usage}"
+            raise BadArguments(f"one word too many: '{word.text}'", hint)
         elif places[0].type.rest:
             verbatim = places[0].type.verbatim
             text = quote(word.text) if verbatim else word.text

@@ -190,6 +190,21 @@ def test_words_that_fit_nothing(line: str, message: str | None) -> None:
     assert message in {None, caught.value.message}
 
 
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("on desk for 5m", "did you mean '--for'?"),
+        ("on desk for", "did you mean '--for'?"),
+        ("on desk 5m", "usage: on TARGET"),
+    ],
+)
+def test_an_option_without_its_dashes(line: str, hint: str) -> None:
+    """A word too many that is the name of an option is taken for one that lacks its dashes."""
+    with pytest.raises(BadArguments) as caught:
+        calls(line)
+    assert caught.value.hint == hint
+
+
 def test_secrets_are_masked() -> None:
     """What the audit may know of the arguments has the names that people see, and no secret."""
     assert masked(found("ban add"), {"source": "10.0.0.1", "for_": "2h"}) == {"source": "10.0.0.1", "for": "2h"}
