@@ -16,6 +16,7 @@ from tests.apps import app
 from tests.client import Door, until
 from tests.process import Operator, Served
 from tests.relay import Relay
+from tests.test_cli_remote import way
 
 
 class Machine:
@@ -226,3 +227,26 @@ async def test_killed_at_any_moment(machine: Machine) -> None:
         again = len([event for event in served.door.audit("order.done") if event["order"] == "toggle"]) - ran
         # Of each whose end nobody knows, one may have run.
         assert answered - again <= ran <= answered + unknown
+
+
+@pytest.mark.parametrize("step", ["starting", "given", "done"])
+async def test_a_client_that_is_killed(operator: Operator, door: Door, step: str) -> None:
+    """A script that is killed at any step of its order, and run again with the same key, has given it once."""
+    given = ("call", "--once", "a-key", *way(door), "on", "printer")
+    with door.waiting_printer() as echo:
+        async with operator.starts(*given) as process:
+            if step != "starting":
+                await until(lambda: door.server.visitors.dispatch.house._waiting)
+            if step == "done":
+                echo()
+                await until(lambda: times(door, "on"))
+            process.signal(signal.SIGKILL)
+            await process.answer()
+        again = asyncio.create_task(operator.types(*given))
+        if step == "starting":
+            await until(lambda: door.server.visitors.dispatch.house._waiting)
+        if step != "done":
+            echo()
+        answer = await again
+    assert (answer.err, answer.status, answer.json["state"]["on"]) == ("", 0, True)
+    assert times(door, "on") == 1
