@@ -153,6 +153,12 @@ class HomeAssistant:
         domain, _, what = name.partition(".")
         await self.ask("call_service", domain=domain, service=what, service_data=data, target={"entity_id": entity_id})
 
+    async def restore(self) -> None:
+        """Let its demonstration house be as it was at first, whatever it was told since."""
+        (demo,) = (one for one in await self.ask("config_entries/get") if one["domain"] == "demo")
+        again = {"entry_id": demo["entry_id"]}
+        await self.ask("call_service", domain="homeassistant", service="reload_config_entry", service_data=again)
+
     async def state(self, entity_id: str) -> dict[str, Any]:
         """Return how an entity is, as it tells everybody."""
         states: list[dict[str, Any]] = await self.ask("get_states")

@@ -63,11 +63,12 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Home
 
 @pytest.fixture
 async def ha(shared: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> HomeAssistant:
-    """Return Home Assistant, as it was at first as far as it matters, and a backend that tries again at once."""
+    """Return Home Assistant as it was at first, its lamps off, and a backend that tries again at once."""
     monkeypatch.setattr(module, "_FIRST", 0.05)
     monkeypatch.setattr(module, "_LONGEST", 0.1)
     monkeypatch.setattr(module, "_LOOK", 0.05)
     await shared.ready()
+    await shared.restore()
     for lamp in ("light.pantry", "light.attic", "light.kitchen_lights", "switch.hasty", "input_boolean.guest_mode"):
         await shared.call("homeassistant.turn_off", lamp)
     return shared
