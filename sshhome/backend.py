@@ -80,8 +80,8 @@ class Backend(Protocol):
     async def apply(self, device: Device, change: State) -> None:
         """Send a change to a device; raises Unavailable, or Refused in the device's own words.
 
-        All of it is sent before the first answer is waited for. Cut off, it ends once the change has been sent, or
-        never will be: nothing is sent later.
+        All of it is sent well within the time that the house waits, whoever answers or not. Cut off, it ends once the
+        change has been sent, or never will be: nothing is sent later.
         """
 
     def announce(self, news: News) -> None:

@@ -264,8 +264,14 @@ def _configuration(port: int) -> dict[str, Any]:
         "input_boolean": {
             name: {"name": name.title()} for name in ("pantry_lamp", "attic_lamp", "hasty_helper", "guest_mode")
         },
-        "input_number": {"quiet_hours": {"min": 0, "max": 12, "unit_of_measurement": "h"}},
-        "input_select": {"house_mode": {"options": ["home", "away", "holiday"]}},
+        "input_number": {
+            "slow_speed": {"min": 0, "max": 100},
+            "quiet_hours": {"min": 0, "max": 12, "unit_of_measurement": "h"},
+        },
+        "input_select": {
+            "house_mode": {"options": ["home", "away", "holiday"]},
+            "slow_preset": {"options": ["calm", "breeze"]},
+        },
         "input_button": {"doorbell": {"name": "Doorbell"}},
         "input_text": {"note": {"max": 40}},
         "light": [
@@ -279,6 +285,7 @@ def _configuration(port: int) -> dict[str, Any]:
         ],
         # It has done what it was told when it finds that it cannot do all of it.
         "switch": [{"platform": "template", "switches": {"hasty": _hasty()}}],
+        "fan": [{"platform": "template", "fans": {"slow": _slow()}}],
         "automation": [
             {
                 "alias": "Guests",
@@ -320,4 +327,20 @@ def _hasty() -> dict[str, Any]:
         "value_template": "{{ is_state('input_boolean.hasty_helper', 'on') }}",
         "turn_on": [{"service": "input_boolean.turn_on", "target": helper}, {"delay": {"milliseconds": 100}}, too_much],
         "turn_off": {"service": "input_boolean.turn_off", "target": helper},
+    }
+
+
+def _slow() -> dict[str, Any]:
+    """Return a fan that says only long after that it has taken a speed, as what is behind a cloud does."""
+    speed = {"service": "input_number.set_value", "target": {"entity_id": "input_number.slow_speed"}}
+    preset = {"service": "input_select.select_option", "target": {"entity_id": "input_select.slow_preset"}}
+    return {
+        "value_template": "on",
+        "percentage_template": "{{ states('input_number.slow_speed') | int }}",
+        "preset_mode_template": "{{ states('input_select.slow_preset') }}",
+        "preset_modes": ["calm", "breeze"],
+        "turn_on": [],
+        "turn_off": [],
+        "set_percentage": [speed | {"data": {"value": "{{ percentage }}"}}, {"delay": 3600}],
+        "set_preset_mode": preset | {"data": {"option": "{{ preset_mode }}"}},
     }

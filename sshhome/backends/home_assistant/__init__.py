@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 _FIRST, _LONGEST = 1.0, 60.0
 #: Seconds that Home Assistant has to tell of all states, and to answer an order.
 _TELL, _ORDER = 30.0, 5.0
+#: Seconds that a service has before the next one of the same change is called. They are called one by one, as what is
+#: off takes no volume; but a slow cloud must not keep the last of five from being sent while somebody still waits.
+_PART = 0.3
 #: Seconds between two looks at a token's file, and at a Home Assistant that is starting.
 _LOOK = 1.0
 #: Seconds in which what comes and goes together is taken together.
@@ -139,8 +142,8 @@ class HomeAssistantBackend:
         self._waiting.setdefault(entity_id, []).append((change, echo))
         try:
             for call in calls:
-                for_what = {echo} if call is calls[-1] else set()
-                if not await self._called(talk, call, entity_id, device, for_what):
+                last = call is calls[-1]
+                if not await self._called(talk, call, entity_id, device, {echo} if last else set()) and last:
                     return
         finally:
             self._waiting[entity_id].remove((change, echo))
@@ -160,12 +163,13 @@ class HomeAssistantBackend:
     async def _called(
         self, talk: Talk, call: service.Call, entity_id: str, device: Device, echo: "set[asyncio.Future[None]]"
     ) -> bool:
-        """Call a service and wait for the answer, or for an echo; return whether either came."""
+        """Call a service and wait for the answer, or for an echo after the last; return whether either came."""
         try:
             answer = await talk.order(call.domain, call.service, call.data, entity_id)
         except ERRORS:
             raise Unavailable(f"{device.id} could not be told") from None
-        done, _ = await asyncio.wait({answer, *echo}, timeout=_ORDER, return_when=asyncio.FIRST_COMPLETED)
+        patience = _ORDER if echo else _PART
+        done, _ = await asyncio.wait({answer, *echo}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         answer.add_done_callback(functools.partial(self._answered, device.identity, raised=answer in done))
         if answer in done:
             try:

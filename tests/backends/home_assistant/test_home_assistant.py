@@ -333,6 +333,9 @@ async def test_confirmed_through_the_house(ha: HomeAssistant, tmp_path: Path) ->
         assert (lamp.state["on"], lamp.state["brightness"]) == (True, 40)
         assert (await house.change("light.kitchen_lights", {"brightness": 40})).state["brightness"] == 40
         assert (await house.change("lock.front_door", {"locked": False})).state["locked"] in {True, False}
+        # The whole of a change is sent in time, also to what does not answer its first part.
+        fan = await house.change("fan.slow", {"speed": 40, "preset": "breeze"})
+        assert (fan.state["speed"], fan.state["preset"]) == (40, "breeze")
         script = house.devices["script.let_in"]
         assert dict(script.members) == {"lock.front_door": {}}
         house.confirm_within = 0.2
