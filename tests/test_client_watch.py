@@ -258,6 +258,34 @@ async def test_hanging_up_ends_it(door: Door) -> None:
                 pass
 
 
+async def test_closing_it_while_it_connects_again(door: Door) -> None:
+    """Who waits for a watch whose connection is lost is told that there is no more as soon as it is closed."""
+    pauses = asyncio.Queue[float]()
+
+    async def for_ever(seconds: float) -> None:
+        pauses.put_nowait(seconds)
+        await asyncio.Event().wait()
+
+    async with (
+        Relay.open(door.port) as relay,
+        app(door, port=relay.port, backoff=Backoff(pause=for_ever)) as house,
+        house.watch("light.hall") as watch,
+    ):
+        waiting, other = asyncio.create_task(anext(watch, None)), house.watch("light.hall")
+        relay.cut()
+        async with asyncio.timeout(PATIENCE):
+            await pauses.get()
+            watch.close()
+            assert await waiting is None
+        # Whoever is cut off instead is cut off.
+        leaving = asyncio.create_task(anext(other, None))
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.sleep(0)
+            leaving.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await leaving
+
+
 async def test_who_is_thrown_out_is_told(door: Door) -> None:
     """Whoever is frozen while they watch is told that they are not let in any more."""
     async with app(door, "guest") as house, house.watch("light.hall") as watch:

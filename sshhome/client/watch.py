@@ -1,5 +1,6 @@
 """What a house tells while it happens: a subscription that goes on where it was when the connection comes back."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Self, cast
 
@@ -36,6 +37,7 @@ class Watch:
         self._frames = Frames()
         self._heard: list[Mapping[str, Any]] = []
         self._streams: tuple[asyncssh.SSHWriter[bytes], asyncssh.SSHReader[bytes]] | None = None
+        self._connecting: asyncio.Task[None] | None = None
         self._closed = False
         #: The devices as they were when it began, if that was asked for.
         self.devices: Sequence[Device] = ()
@@ -54,6 +56,8 @@ class Watch:
         """End; whoever waits for more is told that there is none."""
         self._closed = True
         self._hang_up()
+        if self._connecting is not None:
+            self._connecting.cancel()
 
     def __aiter__(self) -> Self:
         """Return itself."""
@@ -64,14 +68,26 @@ class Watch:
         try:
             while not self._closed:
                 if self._streams is None:
-                    await self._connected()
+                    await self._connected_or_closed()
                 elif (told := await self._next()) is not None:
                     return told
         except Closed:
             raise StopAsyncIteration from None
-        # It may have been closed while it connected.
+        # It may have been closed when it had just connected.
         self._hang_up()
         raise StopAsyncIteration
+
+    async def _connected_or_closed(self) -> None:
+        """Do the same as `_connected`, and no longer than until it is closed here."""
+        self._connecting = asyncio.create_task(self._connected())
+        try:
+            await self._connecting
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._closed or (task is not None and task.cancelling()):
+                raise
+        finally:
+            self._connecting = None
 
     async def _connected(self) -> None:
         """Connect and subscribe once, after waiting for as long as that has failed; raises what no try would change."""
