@@ -1,7 +1,6 @@
 """What happened, for the owner of the house: one JSON line an event, each with an id from one catalogue."""
 
 import asyncio
-import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +10,7 @@ from typing import Any
 import msgspec
 
 from sshhome.clock import Clock, iso
-from sshhome.escape import printable_json
+from sshhome.escape import encoded, printable_json
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +64,6 @@ class Audit:
         #: Held while somebody reads back, one after the other.
         self.reading = asyncio.Lock()
         self._watchers: list[Callable[[str, Mapping[str, object]], None]] = []
-        self._encode: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=str).encode
 
     def write(self, event: str, **fields: object) -> None:
         """Append one event; fields that are None or empty are left out. Raises KeyError for an unknown event."""
@@ -75,11 +73,7 @@ class Audit:
         line: dict[str, object] = {"at": iso(self._clock.now()), "event": event, **told}
         for watcher in list(self._watchers):
             watcher(event, told)
-        try:
-            text = printable_json(self._encode(line).decode())
-        except UnicodeEncodeError:
-            # A lone surrogate, which the fast encoder cannot write and the slow one escapes.
-            text = json.dumps(line, default=str)
+        text = printable_json(encoded(line).decode())
         try:
             os.write(self._file, text.encode() + b"\n")
         except OSError as error:

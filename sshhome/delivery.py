@@ -6,7 +6,6 @@ again. What would not fit there waits in the feed, where a device that changes o
 
 import asyncio
 import contextlib
-import json
 import logging
 import random
 import secrets
@@ -14,7 +13,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
 from sshhome import __version__
@@ -22,6 +20,7 @@ from sshhome.audit import Audit
 from sshhome.clock import Clock, iso
 from sshhome.device import Device
 from sshhome.errors import SiteError, Unavailable
+from sshhome.escape import encoded
 from sshhome.feed import Changed, Entry, Feed, Lost
 from sshhome.hook import Hook
 from sshhome.outbound import Outbound
@@ -46,8 +45,6 @@ _LOOK_EVERY = 30.0
 _SOONEST = 0.01
 _GONE = 410
 GAP, TEST = "gap", "test"
-
-_encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 class Line:
@@ -164,7 +161,7 @@ class Hooks:
 
     async def test(self, line: Line) -> Delivery:
         """Send one word to a hook, past all that waits and once, and return how that went."""
-        body = _text({"topic": TEST, "at": iso(self._clock.now())})
+        body = encoded({"topic": TEST, "at": iso(self._clock.now())})
         delivery = replace(self._delivery(line, TEST, body), tries=1)
         ended = await self._sent(line.hook, delivery)
         line.says = ended.says if ended.taken and not line.failures else line.says
@@ -214,7 +211,7 @@ class Hooks:
                 self._lose(line)
             elif (told := self._told(line, entry, behind=behind)) is not None:
                 what = entry.id if isinstance(entry, Changed) else entry.event
-                self._accept(line, what, _text(told))
+                self._accept(line, what, encoded(told))
         if not entries:
             # What it is not told of is behind it, too: it may want that tomorrow, and not as it was today.
             line.place = self._feed.head
@@ -245,7 +242,7 @@ class Hooks:
         last = line.waiting[-1] if line.waiting else None
         if last is None or last.what != GAP or last.tries:
             told = {"topic": GAP, "at": iso(self._clock.now()), "topics": line.hook.topics}
-            self._accept(line, GAP, _text(told))
+            self._accept(line, GAP, encoded(told))
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
@@ -334,14 +331,6 @@ class Hooks:
     def _forget(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
             self._store.remove_delivery(delivery.number)
-
-
-def _text(told: Mapping[str, Any]) -> bytes:
-    try:
-        return _encode(told)
-    except UnicodeEncodeError:
-        # A lone surrogate, which the fast encoder cannot write and the slow one escapes.
-        return json.dumps(told, default=str).encode()
 
 
 async def _end(task: asyncio.Task[None] | None) -> None:

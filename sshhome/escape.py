@@ -1,6 +1,10 @@
-"""Text from elsewhere is made harmless to the terminal or log that will show it."""
+"""Text from elsewhere is made harmless to the terminal, log or JSON that will show it."""
 
+import json
 import re
+from typing import Any
+
+import msgspec
 
 # C0 and C1 controls, soft hyphen, zero-width and bidirectional marks, line and paragraph separators, lone
 # surrogates, the byte-order mark and the invisible tag characters: all that moves a cursor or hides.
@@ -9,6 +13,7 @@ _HARMFUL = re.compile(
     "\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 
+_encode = msgspec.json.Encoder(enc_hook=str).encode
 _UNSEEN = re.compile(_HARMFUL.pattern.replace("\x00-\x1f\x7f-\x9f", "\x80-\x9f"))
 
 
@@ -35,6 +40,19 @@ def line(text: str, longest: int) -> str:
 def seen(text: str) -> str:
     """Return what somebody types, U+FFFD in place of what would not be seen on the line; control keys stay."""
     return text if text.isascii() else _UNSEEN.sub("\ufffd", text)
+
+
+def encoded(value: Any) -> bytes:  # noqa: ANN401 (any value)
+    """Return a value as JSON on one line, whatever its texts hold; what JSON has no word for is told as text."""
+    try:
+        return _encode(value)
+    except UnicodeEncodeError:
+        # A lone surrogate, such as a device may have in what it tells: the slow encoder escapes it.
+        return json.dumps(msgspec.to_builtins(value, enc_hook=_told), separators=(",", ":")).encode()
+
+
+def _told(value: object) -> object:
+    return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else str(value)
 
 
 def printable_json(text: str) -> str:

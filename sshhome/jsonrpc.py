@@ -1,10 +1,11 @@
 """JSON-RPC 2.0: what a message asks, whether it is one at all, and how it is answered."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
+
+from sshhome import escape
 
 #: Requests of one batch.
 MOST_IN_BATCH = 16
@@ -31,7 +32,6 @@ class NoRequest(msgspec.Struct, frozen=True):
 
 _decode_request = msgspec.json.Decoder(Request).decode
 _decode = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -90,10 +90,5 @@ def invalid(message: str) -> Mapping[str, Any]:
 
 
 def encoded(message: Mapping[str, Any]) -> bytes:
-    """Return a message as JSON on one line; raises for what is none."""
-    try:
-        return _encode({"jsonrpc": "2.0", **message})
-    except UnicodeEncodeError:
-        # A lone surrogate, such as a device may have in its name, which the slow encoder escapes.
-        told = msgspec.to_builtins({"jsonrpc": "2.0", **message}, enc_hook=str)
-        return json.dumps(told, separators=(",", ":")).encode()
+    """Return a message as JSON on one line."""
+    return escape.encoded({"jsonrpc": "2.0", **message})

@@ -1,14 +1,12 @@
 """What sshhome is to Home Assistant over MQTT: a device with sensors and an event, as its MQTT discovery wants them."""
 
 import fnmatch
-import json
 from collections.abc import Sequence
-
-import msgspec
 
 from sshhome import __version__
 from sshhome.backend import News
 from sshhome.convention import Message
+from sshhome.escape import encoded
 from sshhome.naming import slug
 
 ONLINE, OFFLINE = b"online", b"offline"
@@ -52,8 +50,8 @@ class Presence:
         """Return what is published of news: retained where it is how things stand, and not where something happened."""
         if news.event:
             topic = self._event if news.event in self._events else f"{self._event}/{news.event}"
-            return Message(topic, _json({"event_type": news.event, **news.fields}))
-        return Message(self._state, _json(news.standing))
+            return Message(topic, encoded({"event_type": news.event, **news.fields}))
+        return Message(self._state, encoded(news.standing))
 
     def _sensor(self, key: str, name: str, icon: str, **more: str) -> Message:
         template = f"{{{{ value_json.{key} }}}}"
@@ -76,12 +74,4 @@ class Presence:
             },
             "origin": {"name": "sshhome", "sw_version": __version__},
         }
-        return Message(f"{self._prefix}/{component}/{self._id}/{key}/config", _json(about))
-
-
-def _json(value: object) -> bytes:
-    try:
-        return msgspec.json.encode(value, enc_hook=str)
-    except UnicodeEncodeError:
-        # A lone surrogate, which the fast encoder cannot write and the slow one escapes.
-        return json.dumps(value, default=str).encode()
+        return Message(f"{self._prefix}/{component}/{self._id}/{key}/config", encoded(about))

@@ -8,7 +8,7 @@ import msgspec
 from sshhome import plot
 from sshhome.device import Device
 from sshhome.errors import NotConfirmed, SshhomeError
-from sshhome.escape import printable, printable_json
+from sshhome.escape import encoded, printable, printable_json
 from sshhome.form import human, plain
 from sshhome.order import Cell, Plot, Table
 from sshhome.outcome import Answer, DryRun, Filtered, Outcome
@@ -117,7 +117,7 @@ def _json(outcome: Outcome) -> tuple[str, str]:
 
 
 def _dump(value: Any) -> str:  # noqa: ANN401 (anything an order returns)
-    return printable_json(msgspec.json.encode(plain(value)).decode()) + "\n"
+    return printable_json(encoded(plain(value)).decode()) + "\n"
 
 
 def table(content: Table, look: Look) -> str:

@@ -2,12 +2,14 @@
 
 import json
 import unicodedata
+from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sshhome.escape import line, printable, printable_json
+from sshhome.escape import encoded, line, printable, printable_json
 
 #: Any text at all, lone surrogates too.
 ANY_TEXT = st.text(st.characters())
@@ -55,9 +57,29 @@ def test_shown_text_is_one_line_and_stays_as_it_is(text: str) -> None:
     assert printable(shown) == shown
 
 
-@given(
-    st.recursive(ANY_TEXT | st.integers() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(ANY_TEXT, inner))
+#: Any JSON, of numbers that every JSON has.
+ANY_JSON = st.recursive(
+    ANY_TEXT | st.integers(-(2**53), 2**53) | st.none(),
+    lambda inner: st.lists(inner) | st.dictionaries(ANY_TEXT, inner),
 )
+
+
+@given(ANY_JSON)
+def test_any_value_becomes_json(value: object) -> None:
+    """Whatever its texts hold, a value is one line of JSON that says the same."""
+    text = encoded(value)
+    assert json.loads(text) == value
+    assert b"\n" not in text
+
+
+@pytest.mark.parametrize("beside", ["a", "\ud800"])
+def test_what_json_has_no_word_for(beside: str) -> None:
+    """What is JSON already stays as it is, and what cannot be is told as text, also beside half a surrogate."""
+    value = [beside, msgspec.Raw(b'{"on":true}'), Path("a"), (1, 2)]
+    assert json.loads(encoded(value)) == [beside, {"on": True}, "a", [1, 2]]
+
+
+@given(ANY_JSON)
 def test_json_keeps_its_value(value: object) -> None:
     """JSON whose harmful characters are escaped says the same as before, on one line that can be encoded."""
     text = printable_json(json.dumps(value, ensure_ascii=False))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sshhome import once
-from sshhome.errors import BadArguments, Denied, OutcomeUnknown, Unavailable
+from sshhome.errors import BadArguments, Denied, OutcomeUnknown, Refused, Unavailable
 from sshhome.outcome import Outcome
 from sshhome.store import Repeatable
 from sshhome.stores import sqlite
@@ -72,6 +72,15 @@ async def test_some_did_it(road: Road) -> None:
     second = await give(road, "on", target="light.[dg]*")
     assert first.status == second.status == 69
     assert [(label, error.code) for label, error in second.left_out] == [("garden", "unavailable")]
+
+
+async def test_half_a_surrogate(road: Road) -> None:
+    """What a device says for which UTF-8 has no bytes is kept and told again as all else is."""
+    road.backend.broken["light.desk"] = Refused("\ud800")
+    for _ in range(2):
+        outcome = await give(road, "on", target="desk")
+        assert isinstance(outcome.error, Refused)
+        assert outcome.error.message == "\ud800"
 
 
 async def test_a_crash(road: Road) -> None:

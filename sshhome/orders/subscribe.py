@@ -6,12 +6,12 @@ import math
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Annotated, Any
 
-import msgspec
 from msgspec.structs import replace
 
 from sshhome.clock import iso
 from sshhome.device import Device
 from sshhome.errors import Denied
+from sshhome.escape import encoded
 from sshhome.feed import AUDIT, STATE, TOPICS, Changed, Entry, Happened
 from sshhome.glance import KINDS
 from sshhome.grant import Privilege
@@ -33,12 +33,10 @@ _BEHIND = 64
 #: Seconds for which rights that were looked at count; and for which that nothing is hidden from somebody does.
 _LOOK, _LOOK_AT_ALL = 0.05, 1.0
 
-_encode = msgspec.json.Encoder(enc_hook=str).encode
-
 
 def _said(told: Mapping[str, Any]) -> str:
     """Return JSON: it is for programs."""
-    return _encode(told).decode()
+    return encoded(told).decode()
 
 
 @order("subscribe", needs=Privilege.READ, says=_said)
