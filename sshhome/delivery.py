@@ -18,10 +18,9 @@ from msgspec.structs import replace
 from sshhome import __version__
 from sshhome.audit import Audit
 from sshhome.clock import Clock, iso
-from sshhome.device import Device
 from sshhome.errors import SiteError, Unavailable
 from sshhome.escape import encoded
-from sshhome.feed import Changed, Entry, Feed, Lost
+from sshhome.feed import Changed, Entry, Feed, Lost, Passed
 from sshhome.hook import Hook
 from sshhome.outbound import Outbound
 from sshhome.store import Delivery, Store
@@ -50,8 +49,8 @@ GAP, TEST = "gap", "test"
 class Line:
     """All that waits to be told to one hook, the oldest first, and how that goes."""
 
-    def __init__(self, hook: Hook, place: int) -> None:
-        """Begin behind a place in the feed."""
+    def __init__(self, hook: Hook, feed: Feed) -> None:
+        """Begin behind what is in the feed."""
         self.hook = hook
         self.waiting: deque[Delivery] = deque()
         self.ended: deque[Delivery] = deque()
@@ -63,9 +62,9 @@ class Line:
         #: How it was the last time.
         self.says = ""
         self.news = asyncio.Event()
-        self.place = place
-        #: As of which it was last told of devices, where changes since then were passed over.
-        self.passed: dict[str, Device | None] = {}
+        #: How far it has been told of the feed.
+        self.place = feed.head
+        self.passed = Passed(feed)
         self.task: asyncio.Task[None] | None = None
 
     def again(self) -> None:
@@ -130,7 +129,7 @@ class Hooks:
             self._taker = asyncio.create_task(self._take_all())
 
     def _begun(self, hook: Hook) -> Line:
-        line = Line(hook, self._feed.head)
+        line = Line(hook, self._feed)
         for delivery in self._kept.pop(hook.name, ()):
             (line.waiting if delivery.ended is None else line.ended).append(delivery)
             line.says = delivery.says if delivery.taken else line.says
@@ -221,11 +220,8 @@ class Hooks:
         """Return what a hook is told of a happening, or None for what it does not want or hears of later."""
         if not isinstance(entry, Changed):
             return entry.told() if not isinstance(entry, Lost) and line.hook.wants(entry) else None
-        if behind and not self._feed.is_latest(entry):
-            line.passed.setdefault(entry.id, entry.before)
-            return None
-        before = line.passed.pop(entry.id, None if entry.whole else entry.before)
-        return entry.told(before, entry.by) if line.hook.wants(entry) else None
+        changed = line.passed.since(entry, behind=behind)
+        return changed.told(changed.by) if changed is not None and line.hook.wants(changed) else None
 
     def _accept(self, line: Line, what: str, body: bytes) -> None:
         delivery = self._delivery(line, what, body)

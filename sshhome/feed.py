@@ -51,8 +51,9 @@ class Changed(msgspec.Struct, frozen=True):
         assert known is not None  # noqa: S101 (what is not and never was is nothing that happens)
         return known
 
-    def told(self, before: Device | None, by: str) -> Mapping[str, Any]:
-        """Return what programs are told of it that last heard of the device as it was before."""
+    def told(self, by: str) -> Mapping[str, Any]:
+        """Return what programs are told of it, and who they are told it was by."""
+        before = None if self.whole else self.before
         return {
             "topic": STATE,
             "at": iso(self.at),
@@ -204,6 +205,28 @@ class Feed:
 
     def _proof(self, salt: bytes, plain: bytes) -> bytes:
         return blake2b(salt + plain, key=self._secret, digest_size=_SIZE).digest()
+
+
+class Passed:
+    """Changes that were passed over for somebody who is slow: the last one of each device will do."""
+
+    def __init__(self, feed: Feed) -> None:
+        """Begin with none."""
+        self._feed = feed
+        #: By device the first of those that were passed over.
+        self._first: dict[str, Changed] = {}
+
+    def since(self, changed: Changed, *, behind: bool) -> Changed | None:
+        """Return a change since its device was last told of; None for what is passed over, or came and is gone."""
+        if behind and not self._feed.is_latest(changed):
+            self._first.setdefault(changed.id, changed)
+            return None
+        first = self._first.pop(changed.id, None)
+        if first is None:
+            return changed
+        if first.before is None and changed.device is None:
+            return None
+        return replace(changed, before=first.before, whole=first.whole)
 
 
 def _differs(device: Device | None, before: Device | None) -> bool:

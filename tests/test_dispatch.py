@@ -467,7 +467,7 @@ def make_ready(road: Road, user: str) -> None:
     (road.path / "secret").touch(mode=0o600)
     (road.path / "secret").write_text(SECRET)
     hook = Hook("garage", parse_url("https://garage.example"), road.path / "secret", ("state",), "", ())
-    hooks._lines["garage"], hooks.outbound = Line(hook, 0), Taking()
+    hooks._lines["garage"], hooks.outbound = Line(hook, road.dispatch.feed), Taking()
     for device_id, made in _MADE.items():
         record = house.naming.of(device_id)
         assert record is not None

@@ -6,7 +6,7 @@ import pytest
 
 from sshhome.audit import Audit
 from sshhome.device import Device
-from sshhome.feed import Changed, Feed, Happened, Lost
+from sshhome.feed import Changed, Feed, Happened, Lost, Passed
 from sshhome.house import Event, House
 from sshhome.naming import Naming
 from sshhome.stores.sqlite import SqliteStore
@@ -61,6 +61,33 @@ def test_what_is_lost(feed: Feed) -> None:
     assert lost == Lost(2, "audit")
     assert [event.fields["count"] for event in events if isinstance(event, Happened)] == [2, 3, 4]
     assert feed.keeps(lost.number, ["audit"])
+
+
+def steps(feed: Feed, *, behind: bool) -> list[tuple[object, bool]]:
+    """Return how the lamp was before each change that somebody is told of, and whether that stands for others."""
+    passed = Passed(feed)
+    told = [passed.since(one, behind=behind) for one in feed.after(0, ["state"]) if isinstance(one, Changed)]
+    return [(one.before.state if one.before else None, one.whole) for one in told if one is not None]
+
+
+def test_who_is_slow_is_told_of_the_last(feed: Feed) -> None:
+    """Whoever is behind is told of the last change of a device, as one since they last heard of it."""
+    change(feed, 1, 2, 3)
+    assert steps(feed, behind=False) == [({"brightness": -number}, False) for number in (1, 2, 3)]
+    assert steps(feed, behind=True) == [({"brightness": -1}, False)]
+    change(feed, 4)
+    assert steps(feed, behind=True) == [({"brightness": -4}, True)]
+
+
+def test_what_came_and_went_is_not_told(feed: Feed) -> None:
+    """Of a device that came and went while somebody was behind they are told nothing, and of one that went they are."""
+    feed._heard(Event("light.lamp", LAMP, None))
+    feed._heard(Event("light.lamp", None, LAMP))
+    assert steps(feed, behind=True) == []
+    assert steps(feed, behind=False) == [(None, False), ({"on": False}, False)]
+    change(feed, 1)
+    feed._heard(Event("light.lamp", None, LAMP))
+    assert steps(feed, behind=True) == [(LAMP.state, True)]
 
 
 def test_who_is_there_is_kept_apart(feed: Feed) -> None:

@@ -12,7 +12,7 @@ from sshhome.clock import iso
 from sshhome.device import Device
 from sshhome.errors import Denied
 from sshhome.escape import encoded
-from sshhome.feed import AUDIT, STATE, TOPICS, Changed, Entry, Happened
+from sshhome.feed import AUDIT, STATE, TOPICS, Changed, Entry, Happened, Passed
 from sshhome.glance import KINDS
 from sshhome.grant import Privilege
 from sshhome.order import Context, order
@@ -92,8 +92,7 @@ class _Subscription:
         self._meant = meant
         self._snapshot = snapshot
         self._news = asyncio.Event()
-        #: How devices were when they were last told of, where changes since then were passed over.
-        self._passed: dict[str, Device | None] = {}
+        self._passed = Passed(ctx.feed)
         self._looked = self._looked_at_all = -math.inf
         self._sees: Callable[[Device], bool] = lambda _: False
         self._is_admin = self._sees_all = False
@@ -157,17 +156,15 @@ class _Subscription:
         return self._event(entry.number, entry.topic, at=iso(entry.at), event=entry.event, **_who(entry))
 
     def _change(self, entry: Changed, *, slow: bool) -> Mapping[str, Any] | None:
-        if slow and not self._feed.is_latest(entry):
-            self._passed.setdefault(entry.id, entry.before)
+        changed = self._passed.since(entry, behind=slow)
+        if changed is None or not self._sees(changed.known):
             return None
-        before = self._passed.pop(entry.id, None if entry.whole else entry.before)
-        one_of = any(device is not None and self._meant(device) for device in (entry.device, entry.before, before))
-        if not one_of or not self._sees(entry.known):
+        now = changed.device if changed.device is not None and self._meant(changed.device) else None
+        if now is None and (changed.before is None or not self._meant(changed.before)):
             return None
-        if entry.device is not None and not self._meant(entry.device):
-            # What has left the room that they watch is gone from there.
-            entry = replace(entry, device=None)
-        return {"cursor": self._feed.cursor(entry.number), **entry.told(before, self._by(entry.by))}
+        # What has left the room that they watch is gone from there.
+        told = replace(changed, device=now).told(self._by(changed.by))
+        return {"cursor": self._feed.cursor(changed.number), **told}
 
     def _by(self, by: str) -> str:
         """Return who changed a device; which order it was may name what others must not know of."""
