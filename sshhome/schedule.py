@@ -23,7 +23,7 @@ _SAYS = 300
 #: Times in a row that are counted, since something missed them all: to find each takes a while, and all wait for it.
 _COUNTED = 100
 #: Seconds by which a clock that was wrong is put back: by less, what has run is not due again.
-_PUT_BACK = 3600.0
+PUT_BACK = 3600.0
 AT, IN, EVERY, WHEN = "at", "in", "every", "when"
 
 
@@ -86,7 +86,7 @@ class Schedules:
             if kind(schedule) != EVERY or schedule.paused or (schedule.due is not None and schedule.due <= now):
                 continue
             last = max((run.due for run in schedule.runs), default=now)
-            after = last if now < last <= now + _PUT_BACK else now
+            after = last if now < last <= now + PUT_BACK else now
             self._plan(schedule, after)
 
     def move(self, latitude: float | None, longitude: float | None) -> None:

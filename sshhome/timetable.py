@@ -16,7 +16,7 @@ from sshhome.errors import Internal, SiteError
 from sshhome.house import Event
 from sshhome.limits import Rate
 from sshhome.render import Look, render
-from sshhome.schedule import IN, WHEN, kind
+from sshhome.schedule import IN, PUT_BACK, WHEN, kind
 from sshhome.session import Session, Standing, unattended
 from sshhome.store import Schedule
 
@@ -28,8 +28,6 @@ _LOOK_EVERY = 30.0
 _SOONEST, _AGAIN = 0.01, 1.0
 #: Seconds that a run may be late and still be on time, as after a restart; and how late what is to be run late may be.
 _ON_TIME, _LATEST = 300.0, 86400.0
-#: Seconds by which a clock goes back that was wrong.
-_PUT_BACK = 3600.0
 #: Runs of one user in a minute, and of one reaction; how many reactions may set off one another.
 _OF_USER, _OF_REACTION, _DEEPEST = 20, 10, 4
 #: Seconds after a run for which what happens to the devices that it has reached is put down to it.
@@ -87,7 +85,7 @@ class Timetable:
         if self._closed:
             return
         now = self._clock.now()
-        if now < self._seen - _PUT_BACK:
+        if now < self._seen - PUT_BACK:
             self._schedules.reckon(now)
         self._seen = now
         self._stopped.tick()

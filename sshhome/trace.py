@@ -56,7 +56,13 @@ class Trace(msgspec.Struct):
 
     def failed(self, error: Exception) -> Internal:
         """Log a bug with its traceback under a fresh id, and return what the client is told."""
-        self.incident = secrets.token_hex(4)
         name = self.order.name if self.order else "an order"
-        log.error("incident %s in '%s'", self.incident, name, exc_info=error)
+        self.incident = incident(f"'{name}'", error)
         return Internal(f"'{name}' failed by our own fault, incident {self.incident}")
+
+
+def incident(where: str, error: Exception) -> str:
+    """Log a bug with its traceback under a fresh id, and return that."""
+    id_ = secrets.token_hex(4)
+    log.error("incident %s in %s", id_, where, exc_info=error)
+    return id_

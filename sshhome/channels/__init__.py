@@ -8,7 +8,6 @@ import contextlib
 import importlib
 import logging
 import math
-import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +22,7 @@ from sshhome.outcome import Answer, Outcome
 from sshhome.quantity import span
 from sshhome.render import Look, render
 from sshhome.session import Session
+from sshhome.trace import incident
 from sshhome.words import split
 
 log = logging.getLogger(__name__)
@@ -316,11 +316,8 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
                     await self.drain()
         except SshhomeError as error:
             return self.answer(Outcome(error=error, json=outcome.json))
-        except Exception:
-            # One bug ends what goes on, and not the shell that it goes on in.
-            incident = secrets.token_hex(4)
-            log.exception("incident %s in what goes on", incident)
-            fault = Internal(f"it ended by our own fault, incident {incident}")
+        except Exception as error:  # noqa: BLE001 (one bug ends what goes on, and not the shell that it goes on in)
+            fault = Internal(f"it ended by our own fault, incident {incident('what goes on', error)}")
             return self.answer(Outcome(error=fault, json=outcome.json))
         finally:
             session.running -= 1
@@ -339,10 +336,9 @@ class SessionChannel(asyncssh.SSHServerSession[str]):
         """Return what goes to standard output and error, and the status; where it cannot be shown, that is said."""
         try:
             return *render(outcome, look), outcome.status
-        except Exception:
-            incident = secrets.token_hex(4)
-            log.exception("incident %s in showing an answer", incident)
-            outcome = Outcome(error=Internal(f"the answer cannot be shown, incident {incident}"), json=outcome.json)
+        except Exception as error:  # noqa: BLE001 (one bug ends an answer, and not the channel)
+            fault = Internal(f"the answer cannot be shown, incident {incident('showing an answer', error)}")
+            outcome = Outcome(error=fault, json=outcome.json)
             return *render(outcome, look), outcome.status
 
     @property

@@ -6,8 +6,6 @@ Every order takes the road of all others; what is asked of the conversation itse
 
 import asyncio
 import itertools
-import logging
-import secrets
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -25,8 +23,7 @@ from sshhome.openrpc import openrpc
 from sshhome.outcome import Outcome
 from sshhome.render import left_out
 from sshhome.session import Session
-
-log = logging.getLogger(__name__)
+from sshhome.trace import incident
 
 #: Requests that are worked on at once, and subscriptions of a channel.
 _AT_ONCE, _MOST_SUBSCRIPTIONS = 16, 16
@@ -305,7 +302,7 @@ class _Conversation:
         except SshhomeError as error:
             last = _failed(error)
         except Exception as error:  # noqa: BLE001 (a bug in one thing that goes on ends that alone)
-            last = _failed(_incident(error))
+            last = _failed(_fault(error))
         finally:
             self._session.running -= 1
         if not asked.over:
@@ -325,7 +322,7 @@ class _Conversation:
             try:
                 answer = encoded({"id": id_, **member})
             except Exception as error:  # noqa: BLE001 (an order that answers what is no JSON costs its answer)
-                answer = encoded({"id": id_, **_failed(_incident(error))})
+                answer = encoded({"id": id_, **_failed(_fault(error))})
         self._put(asked.exchange, asked.place, answer)
 
     def _put(self, exchange: _Exchange, place: int, answer: bytes) -> None:
@@ -365,7 +362,5 @@ def _told(outcome: Outcome) -> Mapping[str, Any]:
     return {"error": {"code": outcome.status, "message": left_out(outcome), "data": data}}
 
 
-def _incident(error: Exception) -> Internal:
-    incident = secrets.token_hex(4)
-    log.error("incident %s in answering an app", incident, exc_info=error)
-    return Internal(f"it cannot be answered by our own fault, incident {incident}")
+def _fault(error: Exception) -> Internal:
+    return Internal(f"it cannot be answered by our own fault, incident {incident('answering an app', error)}")
