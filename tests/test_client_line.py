@@ -122,7 +122,7 @@ async def test_bad_fingerprint() -> None:
 async def test_key_that_cannot_be_read(door: Door, tmp_path: Path) -> None:
     """A key file that is missing or no key is told with what is wrong about it."""
     pinned = host_key(door).get_fingerprint()
-    with pytest.raises(Unreachable, match="missing: No such file"):
+    with pytest.raises(Unreachable, match="missing: no such file"):
         async with House.connect(at(door), key=tmp_path / "missing", fingerprint=pinned):
             pass
     (tmp_path / "garbage").write_text("garbage")
@@ -146,11 +146,12 @@ async def test_closed_before_it_was_open(door: Door) -> None:
 # -- again and again --------------------------------------------------------------------------------------------------
 
 
-async def test_first_connection_fails_at_once(unused_tcp_port: int) -> None:
-    """Nobody there: that is told at once, and not tried again."""
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_first_connection_fails_at_once(unused_tcp_port: int, host: str) -> None:
+    """Nobody there, at one address or at several: that is told at once, in plain words, and not tried again."""
     pauses = Pauses()
-    with pytest.raises(Unreachable):
-        async with House.connect(f"home@127.0.0.1:{unused_tcp_port}", backoff=Backoff(pause=pauses)):
+    with pytest.raises(Unreachable, match=f"^home@{host}:[0-9]+ cannot be reached: connection refused"):
+        async with House.connect(f"home@{host}:{unused_tcp_port}", backoff=Backoff(pause=pauses)):
             pass
     assert pauses.waited == []
 

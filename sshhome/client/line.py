@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import os
 import re
 from collections.abc import Coroutine
 from pathlib import Path
@@ -192,6 +193,8 @@ def _reason(error: Exception) -> str:
         return error.reason
     if isinstance(error, TimeoutError):
         return "no answer"
-    told = str(getattr(error, "strerror", None) or error)
+    # What asyncio tells of a connection is the numbers of errors, between words of its own.
+    numbers = dict.fromkeys(re.findall(r"\[Errno ([0-9]+)\]", str(error)))
+    told = ", ".join(os.strerror(int(n)).lower() for n in numbers) or str(getattr(error, "strerror", None) or error)
     # One of a file, such as the key, is about that.
     return f"{error.filename}: {told}" if isinstance(error, OSError) and error.filename else told

@@ -279,7 +279,7 @@ async def in_(ctx: Context, duration: Seconds, line: GivenOrder) -> ScheduleInfo
     line: the order, whole
     """
     if not 1 <= duration <= _LONGEST:
-        raise BadArguments(f"in 1 s to {span(_LONGEST)}")
+        raise BadArguments(f"'in' takes 1 s to {span(_LONGEST)}, not {span(duration)}")
     return await _make(ctx, f"{IN} {span(duration)}", line, ctx.clock.now() + duration, "run")
 
 

@@ -69,7 +69,7 @@ async def test_each_is_answered_with_what_it_was_taken_for(road: Road, line: str
         ("at 22:30 of all", "no order 'of'"),
         ("at 22:30 on attic", "no device 'attic'"),
         ("at 22:30 dim hall 300", "brightness must be 0 to 100 %"),
-        ("in 0s off all", "in 1 s to 366 d"),
+        ("in 0s off all", "'in' takes 1 s to 366 d, not 0 s"),
         ("in 1y off all", "'1y' is not a duration"),
         ("every day off all", "'off' is no time"),
         ("every '61 * * * *' off all", "'61 * * * *' is no cron expression: Bad minute"),
